@@ -1,0 +1,144 @@
+"""Turn what a user passes into fresh arrays, or say what is wrong with it and how to mend it.
+
+Every function returns a new float64 array (or leaves a float64 array as it is, never writing to
+it) and raises ``ValueError`` with the argument's name, the fault and the cure.
+"""
+
+import operator
+
+import numpy as np
+
+
+def as_numbers(values, name, n_dims, shape_hint):
+    """Return `values` as a finite float64 array with `n_dims` axes, none of them empty."""
+    try:
+        raw = np.asarray(values)
+        if raw.dtype.kind == "c":
+            raise TypeError("complex numbers")
+        array = raw.astype(np.float64, copy=False)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"{name} cannot be read as an array of real numbers ({error}). "
+            f"Pass numbers of shape {shape_hint}."
+        ) from None
+    if array.ndim != n_dims:
+        cure = " One feature? Use X.reshape(-1, 1)." if (array.ndim, n_dims) == (1, 2) else ""
+        raise ValueError(f"{name} has shape {array.shape}, expected {shape_hint}.{cure}")
+    if array.size == 0:
+        raise ValueError(f"{name} is empty (shape {array.shape}). Pass at least one number.")
+    if not np.isfinite(array).all():
+        first = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        kind = "NaN" if np.isnan(array[first]) else "infinity"
+        raise ValueError(
+            f"{name} contains {kind}, first at index {first}. "
+            "Remove or replace such values: np.isfinite finds them."
+        )
+    return array
+
+
+def as_points(X, n_features=None, name="X"):
+    """Return `X` as points, shape (N, D)."""
+    X = as_numbers(X, name, 2, "(n_samples, n_features)")
+    if n_features is not None and X.shape[1] != n_features:
+        raise ValueError(
+            f"{name} has {X.shape[1]} features, but the distribution has {n_features}. "
+            f"Pass an array of shape (n_samples, {n_features})."
+        )
+    return X
+
+
+def as_probabilities(values, name, shape_hint="(n_components,)", n_dims=1):
+    """Return `values` as probabilities that sum to one along the last axis."""
+    values = as_numbers(values, name, n_dims, shape_hint)
+    if (values < 0).any():
+        raise ValueError(f"{name} contains a negative number ({values.min():g}). Use values >= 0.")
+    totals = values.sum(axis=-1)
+    if not np.allclose(totals, 1.0, rtol=0.0, atol=1e-8):
+        worst = totals.flat[np.argmax(np.abs(totals - 1.0))]
+        raise ValueError(
+            f"{name} sums to {worst:.10g}, expected 1. "
+            "Divide by the sum: values / values.sum(axis=-1, keepdims=True)."
+        )
+    return values
+
+
+def as_covariance(covariance, n_features, name="covariance"):
+    """Return `covariance` (D, D) and its lower Cholesky factor (D, D)."""
+    covariance = as_numbers(covariance, name, 2, f"({n_features}, {n_features})")
+    if covariance.shape != (n_features, n_features):
+        raise ValueError(
+            f"{name} has shape {covariance.shape}, expected ({n_features}, {n_features}): "
+            "one row and one column for each feature of the mean."
+        )
+    if not np.allclose(covariance, covariance.T, rtol=1e-8, atol=1e-12 * np.abs(covariance).max()):
+        raise ValueError(f"{name} is not symmetric. Average it with its transpose: (C + C.T) / 2.")
+    try:
+        return covariance, np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        smallest = np.linalg.eigvalsh(covariance)[0]
+        raise ValueError(
+            f"{name} is not positive definite (smallest eigenvalue {smallest:.3g}). Some direction "
+            "has no spread: remove constant or duplicate features, use more samples or fewer "
+            "components, or raise reg_covar, which adds a small variance to the diagonal."
+        ) from None
+
+
+def as_features(features, n_features, name="features", leave_some=False):
+    """Return `features` as distinct indices in [0, D), in the order given, shape (F,)."""
+    chosen = np.asarray(features)
+    if chosen.ndim != 1 or chosen.dtype.kind not in "iu" or chosen.size == 0:
+        raise ValueError(
+            f"{name} must be a non-empty list of feature indices such as [0, 2], got {features!r}."
+        )
+    if chosen.min() < 0 or chosen.max() >= n_features:
+        raise ValueError(
+            f"{name} contains an index outside 0..{n_features - 1}: {chosen.tolist()}. "
+            f"The distribution has {n_features} features."
+        )
+    if np.unique(chosen).size != chosen.size:
+        raise ValueError(f"{name} names a feature twice: {chosen.tolist()}. Name each once.")
+    if leave_some and chosen.size == n_features:
+        raise ValueError(
+            f"{name} names all {n_features} features; nothing is left to describe. Name fewer."
+        )
+    return chosen
+
+
+def as_count(value, name, at_least=1):
+    """Return `value` as an int that is not below `at_least`."""
+    try:
+        count = operator.index(value)
+    except TypeError:
+        raise ValueError(f"{name} must be a whole number, got {value!r}.") from None
+    if count < at_least:
+        raise ValueError(f"{name} must be at least {at_least}, got {count}.")
+    return count
+
+
+def as_nonnegative(value, name):
+    """Return `value` as a finite float that is not below zero."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a number, got {value!r}.") from None
+    if not (np.isfinite(number) and number >= 0):
+        raise ValueError(f"{name} must be a finite number >= 0, got {value!r}.")
+    return number
+
+
+def as_rng(rng):
+    """Return a numpy Generator made from a Generator, an integer seed, or None (fresh entropy)."""
+    try:
+        return np.random.default_rng(rng)
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"rng must be a numpy.random.Generator, a whole number >= 0 or None, got {rng!r} "
+            f"({error})."
+        ) from None
+
+
+def frozen(array):
+    """Return a read-only copy of `array`."""
+    copy = np.array(array)
+    copy.flags.writeable = False
+    return copy

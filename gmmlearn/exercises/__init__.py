@@ -1,0 +1,122 @@
+"""Check the answers to the book's exercises: ``check("03-gap", answer)``.
+
+The exercises of chapter NN live in ``chapter_NN.py``; each is a function that gets the answer and
+returns None when it is right, or a sentence that says what is wrong with it.
+"""
+
+import difflib
+from dataclasses import dataclass
+from importlib import import_module
+from pkgutil import iter_modules
+
+import numpy as np
+
+_CHECKERS = {}
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What `check` returns."""
+
+    name: str
+    """Name of the exercise."""
+    passed: bool
+    """Whether the answer is right."""
+    message: str
+    """What was printed."""
+
+    def _ipython_display_(self):
+        """Show nothing: the message is printed already."""
+
+
+def exercise(name):
+    """Register the decorated function as the checker of exercise `name`."""
+
+    def register(checker):
+        _CHECKERS[name] = checker
+        return checker
+
+    return register
+
+
+def names():
+    """Return the names of all exercises, in the order of the book.
+
+    Returns
+    -------
+    list of str
+        Such as "03-gap".
+    """
+    for module in iter_modules(__path__):
+        if module.name.startswith("chapter_"):
+            import_module(f"{__name__}.{module.name}")
+    return sorted(_CHECKERS)
+
+
+def check(name, answer):
+    """Say whether `answer` solves exercise `name`; print what is wrong if it does not.
+
+    Parameters
+    ----------
+    name : str
+        Name of the exercise, such as "03-gap".
+    answer : object
+        Your answer; ``...`` means not answered yet.
+
+    Returns
+    -------
+    CheckResult
+        With `.passed` and `.message`. Nothing is ever raised, whatever the answer is.
+    """
+    passed, message = _judge(name, answer)
+    print(message)
+    return CheckResult(str(name), passed, message)
+
+
+def _judge(name, answer):
+    known = names()
+    if name not in known:
+        nearest = difflib.get_close_matches(str(name), known, n=1)
+        hint = f"Did you mean {nearest[0]!r}?" if nearest else f"There are: {', '.join(known)}."
+        return False, f"There is no exercise {name!r}. {hint}"
+    if answer is ... or answer is None:
+        return False, f"{name}: not answered yet."
+    try:
+        fault = _CHECKERS[name](answer)
+    except Exception as error:  # a learner's function may do anything
+        fault = f"your answer could not be used: {type(error).__name__}: {error}"
+    return fault is None, f"{name}: correct." if fault is None else f"{name}: not yet. {fault}"
+
+
+def mismatch(answer, expected, what, rtol=1e-6):
+    """Return None where `answer` equals `expected`, else a sentence that says how it differs.
+
+    Parameters
+    ----------
+    answer : object
+        What the learner gave.
+    expected : array-like
+        The right value.
+    what : str
+        Name of the value in the sentence, such as "the mean".
+    rtol : float
+        Allowed difference, relative to the largest expected magnitude.
+
+    Returns
+    -------
+    str or None
+        It never contains the expected value.
+    """
+    expected = np.asarray(expected, dtype=float)
+    try:
+        answer = np.asarray(answer, dtype=float)
+    except (TypeError, ValueError):
+        return f"{what} should be made of numbers, not {type(answer).__name__}."
+    if answer.shape != expected.shape:
+        return f"{what} has shape {answer.shape}, expected {expected.shape}."
+    if not np.isfinite(answer).all():
+        return f"{what} contains NaN or infinity."
+    scale = np.abs(expected).max(initial=0.0)
+    if np.abs(answer - expected).max(initial=0.0) > rtol * (scale or 1.0):
+        return f"{what} has the right shape, but not the right value."
+    return None
