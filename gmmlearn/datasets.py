@@ -143,7 +143,7 @@ def digits(part="all"):
     """
     from sklearn.datasets import load_digits
 
-    if part != "all" and part not in _DIGIT_PARTS:
+    if part not in ("all", *_DIGIT_PARTS):
         raise ValueError(f"part is {part!r}. Use 'all', 'train', 'validation' or 'test'.")
     bunch = load_digits()
     # scikit-learn's order groups the writers; a fixed shuffle gives each part all of them.
@@ -175,7 +175,12 @@ def dequantise(images, rng=None, n_levels=DIGIT_LEVELS):
     """
     n_levels = as_count(n_levels, "n_levels", at_least=2)
     images = np.asarray(images)
-    flat = as_numbers(images.reshape(len(images), -1), "images", 2, "(n_samples, ...)")
+    if images.ndim < 2 or images.size == 0:
+        raise ValueError(
+            f"images has shape {images.shape}, expected (n_samples, height, width) or "
+            "(n_samples, n_pixels). A single image? Use images[None]."
+        )
+    flat = as_numbers(images.reshape(len(images), -1), "images", 2, "(n_samples, n_pixels)")
     if flat.min() < 0 or flat.max() > n_levels - 1 or (flat != np.round(flat)).any():
         raise ValueError(
             f"images must hold whole numbers from 0 to {n_levels - 1}, got values from "
