@@ -14,7 +14,7 @@ _MODULE_OF = {
     "fit_em": "em",
     "check": "exercises",
 }
-_MODULES = ("datasets", "em", "exercises", "gaussian", "mixture", "plots")
+_MODULES = ("datasets", "em", "exercises", "gaussian", "mixture", "plots", "recorded")
 
 __all__ = sorted([*_MODULE_OF, *_MODULES])
 

@@ -41,7 +41,7 @@ def as_points(X, n_features=None, name="X"):
     X = as_numbers(X, name, 2, "(n_samples, n_features)")
     if n_features is not None and X.shape[1] != n_features:
         raise ValueError(
-            f"{name} has {X.shape[1]} features, but the distribution has {n_features}. "
+            f"{name} has {X.shape[1]} features, expected {n_features}. "
             f"Pass an array of shape (n_samples, {n_features})."
         )
     return X
@@ -81,6 +81,18 @@ def as_covariance(covariance, n_features, name="covariance"):
             "has no spread: remove constant or duplicate features, use more samples or fewer "
             "components, or raise reg_covar, which adds a small variance to the diagonal."
         ) from None
+
+
+def as_cholesky(factor, n_features, name="covariance_cholesky"):
+    """Return `factor` (D, D) if it is lower triangular with a positive diagonal."""
+    factor = as_numbers(factor, name, 2, f"({n_features}, {n_features})")
+    shape_fits = factor.shape == (n_features, n_features)
+    if not shape_fits or np.triu(factor, 1).any() or (np.diagonal(factor) <= 0).any():
+        raise ValueError(
+            f"{name} of shape {factor.shape} is not a lower Cholesky factor of shape "
+            f"({n_features}, {n_features}). Pass np.linalg.cholesky(covariance)."
+        )
+    return factor
 
 
 def as_features(features, n_features, name="features", leave_some=False):

@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gmmlearn._validation import as_count, as_nonnegative, as_points, as_probabilities, as_rng
-from gmmlearn.mixture import Mixture, log_sum_exp
+from gmmlearn.mixture import Mixture, as_mixture, log_sum_exp
 
 
 class EMResult(NamedTuple):
@@ -45,7 +45,7 @@ def e_step(X, mixture):
     ----------
     dempster1977maximum.
     """
-    log_joint = mixture.log_joint(X)
+    log_joint = as_mixture(mixture).log_joint(X)
     log_prob = log_sum_exp(log_joint)
     return log_prob, log_joint - log_prob[:, None]
 
@@ -53,8 +53,8 @@ def e_step(X, mixture):
 def m_step(X, resp, reg_covar=0.0):
     """Return the mixture that maximises the bound for given responsibilities.
 
-    Counts, weights, means and covariances are eq. em-counts, em-m-step-weights, em-m-step-means and
-    em-m-step-covariances.
+    Counts (eq. em-counts), weights (eq. em-m-step-weights), means (eq. em-m-step-means) and
+    covariances (eq. em-m-step-covariances).
 
     Parameters
     ----------
@@ -122,11 +122,11 @@ def lower_bound(X, resp, mixture):
     neal1998view.
     """
     resp = as_probabilities(resp, "resp", "(n_samples, n_components)", n_dims=2)
-    log_joint = mixture.log_joint(X)
+    log_joint = as_mixture(mixture).log_joint(X)
     if resp.shape != log_joint.shape:
         raise ValueError(
-            f"resp has shape {resp.shape}, expected {log_joint.shape}: one row for each sample of X "
-            "and one column for each component of the mixture."
+            f"resp has shape {resp.shape}, expected {log_joint.shape}: one row for each sample of "
+            "X and one column for each component of the mixture."
         )
     used = resp > 0  # q log q tends to 0 with q
     return float(np.sum(resp[used] * (log_joint[used] - np.log(resp[used]))) / len(resp))
@@ -167,13 +167,9 @@ def fit_em(X, start, max_iter=100, tol=1e-6, reg_covar=1e-6):
     >>> np.sort(result.mixture.means.ravel()).round(3)
     array([ 0.5, 10.5])
     """
-    if not isinstance(start, Mixture):
-        raise ValueError(
-            "start must be a Mixture: make one with start_mixture(X, n_components, rng)."
-        )
-    X = as_points(X, start.n_features)
+    mixture, lower_bounds, converged = as_mixture(start, "start"), [], False
+    X = as_points(X, mixture.n_features)
     max_iter, tol = as_count(max_iter, "max_iter"), as_nonnegative(tol, "tol")
-    mixture, lower_bounds, converged = start, [], False
     while not converged and len(lower_bounds) < max_iter:
         log_prob, log_resp = e_step(X, mixture)
         mixture = m_step(X, np.exp(log_resp), reg_covar)

@@ -6,6 +6,7 @@ import numpy as np
 from scipy.linalg import solve_triangular
 
 from gmmlearn._validation import (
+    as_cholesky,
     as_count,
     as_covariance,
     as_features,
@@ -35,17 +36,24 @@ def whiten(X, mean, covariance_cholesky):
     -------
     array (N, D)
         Whitened points z; under the Gaussian they have mean 0 and identity covariance.
+
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or the factor is not lower triangular with a positive diagonal.
     """
+    mean = as_numbers(mean, "mean", 1, "(n_features,)")
+    X = as_points(X, mean.size)
+    factor = as_cholesky(covariance_cholesky, mean.size)
     # Solving with the triangular factor is cheaper and more accurate than inverting Sigma.
-    return solve_triangular(covariance_cholesky, (X - mean).T, lower=True, check_finite=False).T
+    return solve_triangular(factor, (X - mean).T, lower=True, check_finite=False).T
 
 
 def log_density(X, mean, covariance_cholesky):
     """Return log N(x; mu, L L') in nats for each row of `X` (eq. gaussian-log-density).
 
     The covariance enters only through its Cholesky factor: the Mahalanobis distance is the squared
-    length of the whitened point, and log det Sigma = 2 sum_i log L_ii. Arguments are not validated
-    here; `Gaussian` and `Mixture` do so once, when they are made.
+    length of the whitened point, and log det Sigma = 2 sum_i log L_ii.
 
     Parameters
     ----------
@@ -61,13 +69,19 @@ def log_density(X, mean, covariance_cholesky):
     array (N,)
         Log densities in nats.
 
+    Raises
+    ------
+    ValueError
+        If shapes do not fit or the factor is not lower triangular with a positive diagonal.
+
     References
     ----------
     bishop2006pattern, section 2.3.
     """
-    mahalanobis = np.square(whiten(X, mean, covariance_cholesky)).sum(axis=1)  # (N,)
+    z = whiten(X, mean, covariance_cholesky)
+    mahalanobis = np.square(z).sum(axis=1)  # (N,)
     log_det = 2.0 * np.log(np.diagonal(covariance_cholesky)).sum()
-    return -0.5 * (X.shape[1] * LOG_2PI + log_det + mahalanobis)
+    return -0.5 * (z.shape[1] * LOG_2PI + log_det + mahalanobis)
 
 
 @dataclass(frozen=True, eq=False)
@@ -160,7 +174,7 @@ class Gaussian:
         array (N,)
             Log densities in nats.
         """
-        return log_density(as_points(X, self.n_features), self.mean, self.covariance_cholesky)
+        return log_density(X, self.mean, self.covariance_cholesky)
 
     def sample(self, n_samples, rng=None):
         """Draw points x = mu + L z with z standard normal (eq. gaussian-affine).

@@ -1,4 +1,4 @@
-"""A mixture of Gaussians with given parameters: densities, responsibilities, sampling (chapter 2)."""
+"""A mixture of Gaussians with given parameters: density, responsibilities, samples (chapter 2)."""
 
 from dataclasses import dataclass, field
 
@@ -9,7 +9,6 @@ from gmmlearn._validation import (
     as_covariance,
     as_features,
     as_numbers,
-    as_points,
     as_probabilities,
     as_rng,
     frozen,
@@ -18,7 +17,7 @@ from gmmlearn.gaussian import Gaussian, log_density
 
 
 def log_sum_exp(log_terms):
-    """Return log sum_k exp(a_k) along the last axis without overflow or underflow (eq. log-sum-exp).
+    """Return log sum_k exp(a_k) along the last axis, without overflow (eq. log-sum-exp).
 
     Parameters
     ----------
@@ -30,12 +29,23 @@ def log_sum_exp(log_terms):
     array (...)
         Logarithms of the sums.
 
+    Raises
+    ------
+    ValueError
+        If there is nothing to add, or a term is NaN.
+
     Examples
     --------
     >>> import numpy as np
     >>> log_sum_exp(np.array([-1000.0, -1000.0])).round(4)
     np.float64(-999.3069)
     """
+    log_terms = np.asarray(log_terms, dtype=float)
+    if log_terms.ndim == 0 or log_terms.size == 0 or np.isnan(log_terms).any():
+        raise ValueError(
+            f"log_terms of shape {log_terms.shape} must hold at least one term along its last axis "
+            "and no NaN. Use minus infinity for a term of zero."
+        )
     largest = np.max(log_terms, axis=-1, keepdims=True)
     shift = np.where(np.isfinite(largest), largest, 0.0)  # a row of -inf stays -inf, not NaN
     with np.errstate(divide="ignore"):
@@ -145,7 +155,6 @@ class Mixture:
         array (N, K)
             Log densities in nats.
         """
-        X = as_points(X, self.n_features)
         columns = zip(self.means, self.covariances_cholesky, strict=True)
         return np.stack([log_density(X, mean, chol) for mean, chol in columns], axis=1)
 
@@ -267,3 +276,31 @@ class Mixture:
             [part.mean for part in parts],
             [part.covariance for part in parts],
         )
+
+
+def as_mixture(mixture, name="mixture"):
+    """Return `mixture` if it is one.
+
+    Parameters
+    ----------
+    mixture : Mixture
+        What was passed as argument `name`.
+    name : str
+        Name of the argument, for the message.
+
+    Returns
+    -------
+    Mixture
+        The same object.
+
+    Raises
+    ------
+    ValueError
+        If it is anything else.
+    """
+    if not isinstance(mixture, Mixture):
+        raise ValueError(
+            f"{name} must be a Mixture, not {type(mixture).__name__}. Make one with "
+            "Mixture(weights, means, covariances) or em.start_mixture(X, n_components)."
+        )
+    return mixture

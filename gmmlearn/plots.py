@@ -10,6 +10,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Ellipse
 
+from gmmlearn._validation import as_count, as_covariance, as_numbers, as_points, as_probabilities
+
 # Okabe and Ito's colours, which people with colour-blindness can tell apart (okabe2008color).
 COMPONENT_COLORS = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442", "#7F7F7F")
 ACCENT = "#D55E00"
@@ -77,11 +79,17 @@ def points(ax, X, resp=None, labels=None, color=INK, size=8, alpha=0.7):
     -------
     matplotlib Axes
     """
+    X = as_points(X, n_features=2)
     if labels is not None:
-        color = [component_color(k) for k in labels]
+        color = [component_color(as_count(k, "labels", at_least=0)) for k in labels]
     if resp is not None:
+        resp = as_probabilities(resp, "resp", "(n_samples, n_components)", n_dims=2)
         palette = [mpl.colors.to_rgb(component_color(k)) for k in range(resp.shape[1])]
         color = np.clip(resp @ np.array(palette), 0.0, 1.0)
+    if (labels is not None or resp is not None) and len(color) != len(X):
+        raise ValueError(
+            f"labels or resp speak of {len(color)} samples, but X has {len(X)}. Pass one for each."
+        )
     ax.scatter(X[:, 0], X[:, 1], s=size, c=color, alpha=alpha, linewidths=0)
     return ax
 
@@ -105,7 +113,15 @@ def ellipses(ax, means, covariances, colors=None, stds=(1, 2), label=False):
     -------
     matplotlib Axes
     """
+    means = as_points(means, n_features=2, name="means")
+    covariances = as_numbers(covariances, "covariances", 3, "(n_components, 2, 2)")
+    if len(covariances) != len(means):
+        raise ValueError(
+            f"covariances has {len(covariances)} entries, but means has {len(means)}. "
+            "Pass one for each component."
+        )
     for k, (mean, covariance) in enumerate(zip(means, covariances, strict=True)):
+        as_covariance(covariance, 2, f"covariances[{k}]")
         color = component_color(k) if colors is None else colors[k]
         variances, axes = np.linalg.eigh(covariance)
         angle = np.degrees(np.arctan2(axes[1, 1], axes[0, 1]))
@@ -142,6 +158,10 @@ def contours(ax, log_prob, xlim, ylim, n_levels=8, color=ACCENT, filled=False, n
     -------
     matplotlib Axes
     """
+    for name, limits in [("xlim", xlim), ("ylim", ylim)]:
+        if as_numbers(limits, name, 1, "(2,)").shape != (2,) or not limits[0] < limits[1]:
+            raise ValueError(f"{name} must be two numbers (low, high) with low < high: {limits!r}.")
+    n_grid, n_levels = as_count(n_grid, "n_grid", at_least=2), as_count(n_levels, "n_levels")
     x, y = np.linspace(*xlim, n_grid), np.linspace(*ylim, n_grid)
     nodes = np.stack(np.meshgrid(x, y), axis=-1).reshape(-1, 2)
     density = np.exp(log_prob(nodes)).reshape(n_grid, n_grid)
@@ -172,18 +192,21 @@ def image_grid(ax, images, n_columns=10, limits=None):
     -------
     matplotlib Axes
     """
-    images = np.asarray(images, dtype=float)
-    n_columns = min(n_columns, len(images))
+    n_dims = 4 if np.ndim(images) == 4 else 3
+    images = as_numbers(images, "images", n_dims, "(n_samples, height, width) or (..., 3)")
+    if n_dims == 4 and images.shape[3] != 3:
+        raise ValueError(f"images has shape {images.shape}; colours need a last axis of size 3.")
+    n_columns = min(as_count(n_columns, "n_columns"), len(images))
     n_rows = -(-len(images) // n_columns)
     low, high = (images.min(), images.max()) if limits is None else limits
-    empty = 1.0 if images.ndim == 4 else low
+    empty = 1.0 if n_dims == 4 else low
     sheet = np.full((n_rows * n_columns, *images.shape[1:]), empty)
     sheet[: len(images)] = images
     height, width = images.shape[1:3]
     sheet = sheet.reshape(n_rows, n_columns, height, width, *images.shape[3:]).swapaxes(1, 2)
     sheet = sheet.reshape(n_rows * height, n_columns * width, *images.shape[3:])
     ax.imshow(
-        np.clip(sheet, low, high) if images.ndim == 3 else np.clip(sheet, 0, 1),
+        np.clip(sheet, low, high) if n_dims == 3 else np.clip(sheet, 0, 1),
         cmap="gray_r",
         vmin=low,
         vmax=high,
@@ -283,6 +306,9 @@ def animate(draw, labels, name, alt, caption, figsize=(7.0, 4.2), dpi=90):
     Player
         Shown by a notebook as the last value of a cell.
     """
+    labels = [str(label) for label in labels]
+    if not labels:
+        raise ValueError("labels is empty. Pass one text for each frame.")
     frames = []
     for i in range(len(labels)):
         figure = Figure(figsize=figsize, dpi=dpi, facecolor=PAPER, layout="constrained")
@@ -290,7 +316,7 @@ def animate(draw, labels, name, alt, caption, figsize=(7.0, 4.2), dpi=90):
         buffer = io.BytesIO()
         figure.savefig(buffer, format="png")
         frames.append(_fewer_colors(buffer))
-    return Player(frames, list(labels), name, alt, caption)
+    return Player(frames, labels, name, alt, caption)
 
 
 def _fewer_colors(png):

@@ -172,7 +172,7 @@ def test_malformed_parameters_are_refused(mean, covariance, message):
     ("call", "message"),
     [
         (lambda g: g.log_prob([1.0, 2.0, 3.0]), r"X has shape \(3,\).*reshape"),
-        (lambda g: g.log_prob(np.zeros((2, 2))), "X has 2 features, but the distribution has 3"),
+        (lambda g: g.log_prob(np.zeros((2, 2))), "X has 2 features, expected 3"),
         (lambda g: g.log_prob(np.zeros((0, 3))), "X is empty"),
         (lambda g: g.log_prob([[np.inf, 0, 0]]), "X contains infinity"),
         (lambda g: g.sample(0), "n_samples must be at least 1"),
@@ -186,6 +186,13 @@ def test_malformed_parameters_are_refused(mean, covariance, message):
         (lambda g: g.condition([0, 1, 2], [0, 0, 0]), "features names all 3 features"),
         (lambda g: g.condition([0], [0.0, 1.0]), "values has 2 entries, but features names 1"),
         (lambda g: g.condition([0], 0.0), "values has shape"),
+        (
+            lambda g: log_density(X, MEAN, COVARIANCE),
+            "covariance_cholesky .* is not a lower Cholesky",
+        ),
+        (lambda g: log_density(X, MEAN[:2], np.eye(2)), "X has 3 features, expected 2"),
+        (lambda g: whiten(X, MEAN, -np.eye(3)), "covariance_cholesky .* is not a lower Cholesky"),
+        (lambda g: whiten(X, MEAN, np.eye(2)), "covariance_cholesky .* is not a lower Cholesky"),
         (lambda g: Gaussian.fit([[1.0, 2.0]]), "covariance is not positive definite.*reg_covar"),
         (lambda g: Gaussian.fit(X, reg_covar=-1), "reg_covar must be a finite number >= 0"),
         (lambda g: Gaussian.fit(X, reg_covar="much"), "reg_covar must be a number"),

@@ -164,8 +164,11 @@ def test_malformed_parameters_are_refused(change, message):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda m: m.log_prob([[1.0]]), "X has 1 features, but the distribution has 2"),
+        (lambda m: m.log_prob([[1.0]]), "X has 1 features, expected 2"),
         (lambda m: m.responsibilities([[np.nan, 0.0]]), "X contains NaN"),
+        (lambda m: log_sum_exp(3.0), "log_terms of shape"),
+        (lambda m: log_sum_exp(np.zeros((2, 0))), "log_terms of shape"),
+        (lambda m: log_sum_exp([0.0, np.nan]), "log_terms .* no NaN"),
         (lambda m: m.sample(-1), "n_samples must be at least 1"),
         (lambda m: m.component(3), "components are numbered 0..2"),
         (lambda m: m.component(-1), "k must be at least 0"),

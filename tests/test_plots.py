@@ -122,3 +122,31 @@ def test_player_frames_are_the_drawings():
     )
     middle = [np.array(Image.open(io.BytesIO(f)).convert("RGB"))[180, 300] for f in player.frames]
     assert [int(m.argmax()) for m in middle] == [0, 2]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda ax: plots.points(ax, np.ones(3)), r"X has shape \(3,\)"),
+        (lambda ax: plots.points(ax, np.ones((3, 3))), "X has 3 features, expected 2"),
+        (lambda ax: plots.points(ax, np.ones((3, 2)), labels=[0, 1]), "speak of 2 samples"),
+        (
+            lambda ax: plots.points(ax, np.ones((3, 2)), labels=[0, 1, -1]),
+            "labels must be at least",
+        ),
+        (lambda ax: plots.points(ax, np.ones((1, 2)), resp=[[0.5, 0.6]]), "resp sums to 1.1"),
+        (lambda ax: plots.ellipses(ax, [[0, 0]], [np.eye(3)]), r"covariances\[0\] has shape"),
+        (lambda ax: plots.ellipses(ax, [[0, 0]], [-np.eye(2)]), "not positive definite"),
+        (lambda ax: plots.ellipses(ax, [[0, 0], [1, 1]], [np.eye(2)]), "covariances has 1 entries"),
+        (lambda ax: plots.contours(ax, len, (1, 0), (0, 1)), "xlim must be two numbers"),
+        (lambda ax: plots.contours(ax, len, (0, 1), (0, 1), n_grid=1), "n_grid must be at least 2"),
+        (lambda ax: plots.image_grid(ax, np.ones((8, 8))), r"images has shape \(8, 8\)"),
+        (lambda ax: plots.image_grid(ax, np.ones((0, 8, 8))), "images is empty"),
+        (lambda ax: plots.image_grid(ax, np.ones((2, 8, 8, 4))), "last axis of size 3"),
+        (lambda ax: plots.image_grid(ax, np.ones((2, 8, 8)), n_columns=0), "n_columns must be"),
+        (lambda ax: plots.animate(lambda ax, i: None, [], "n", "a", "c"), "labels is empty"),
+    ],
+)
+def test_bad_input_is_named_and_refused(ax, call, message):
+    with pytest.raises(ValueError, match=message):
+        call(ax)

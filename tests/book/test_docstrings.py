@@ -1,0 +1,70 @@
+"""The package's docstrings and the book point at each other, and name every argument."""
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+from pybtex.database import parse_file
+
+ROOT = Path(__file__).parents[2]
+
+
+def documented():
+    """Yield (place, node) of each module, class, function and method of the package."""
+    for path in sorted((ROOT / "gmmlearn").rglob("*.py")):
+        module = ast.parse(path.read_text(encoding="utf-8"))
+        place = path.relative_to(ROOT)
+        yield f"{place}", module
+        for node in module.body:
+            inner = node.body if isinstance(node, ast.ClassDef) else []
+            for one in [node, *inner]:
+                if isinstance(one, ast.ClassDef | ast.FunctionDef):
+                    yield f"{place}:{one.name}", one
+
+
+DOCUMENTED = dict(documented())
+TEXTS = {place: text for place, node in DOCUMENTED.items() if (text := ast.get_docstring(node))}
+
+
+def book_labels():
+    pages = [p.read_text(encoding="utf-8") for p in (ROOT / "book").glob("[0-9]*.ipynb")]
+    return {label for page in pages for label in re.findall(r"\$\$ \(([\w-]+)\)", page)}
+
+
+def test_equations_cited_by_docstrings_are_in_the_book():
+    cited = {
+        (label, at)
+        for at, text in TEXTS.items()
+        for label in re.findall(r"eq\. (\S+?)[).,\s]", text)
+    }
+    assert len(cited) > 10
+    missing = sorted((label, at) for label, at in cited if label not in book_labels())
+    assert not missing, f"no chapter labels these equations: {missing}"
+
+
+def test_sources_cited_by_docstrings_are_in_the_bibliography():
+    known = set(parse_file(str(ROOT / "book/references.bib")).entries)
+    cited = {key for text in TEXTS.values() for key in re.findall(r"\b[a-z]+\d{4}[a-z]+\b", text)}
+    assert len(cited) > 4
+    assert cited <= known, f"not in references.bib: {sorted(cited - known)}"
+
+
+def is_public(place, node):
+    """Functions for readers; the checkers of exercises are called through `check` alone."""
+    private = "/_" in place or "/chapter_" in place
+    return isinstance(node, ast.FunctionDef) and not node.name.startswith("_") and not private
+
+
+@pytest.mark.parametrize("place", [p for p, n in DOCUMENTED.items() if is_public(p, n)])
+def test_public_function_is_documented(place):
+    node, text = DOCUMENTED[place], TEXTS.get(place, "")
+    arguments = [
+        a.arg for a in node.args.args + node.args.kwonlyargs if a.arg not in {"self", "cls"}
+    ]
+    missing = [name for name in arguments if not re.search(rf"\b{name}\b", text)]
+    assert text, f"{place}: add a docstring"
+    assert not missing, f"{place}: the docstring does not speak of {missing}"
+    returns = any(isinstance(n, ast.Return) and n.value is not None for n in ast.walk(node))
+    one_line = "\n" not in text
+    assert not returns or one_line or "Returns" in text, f"{place}: say what it returns"
