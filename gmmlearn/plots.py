@@ -200,7 +200,7 @@ def image_grid(ax, images, n_columns=10, limits=None):
     n_rows = -(-len(images) // n_columns)
     low, high = (images.min(), images.max()) if limits is None else limits
     empty = 1.0 if n_dims == 4 else low
-    sheet = np.full((n_rows * n_columns, *images.shape[1:]), empty)
+    sheet = np.full((n_rows * n_columns, *images.shape[1:]), float(empty))
     sheet[: len(images)] = images
     height, width = images.shape[1:3]
     sheet = sheet.reshape(n_rows, n_columns, height, width, *images.shape[3:]).swapaxes(1, 2)

@@ -91,6 +91,11 @@ def test_image_grid_puts_each_image_in_its_place(ax):
     assert (sheet[2:, 6:] == 0).all()
 
 
+def test_image_grid_keeps_fractions_for_whole_number_limits(ax):
+    plots.image_grid(ax, np.full((1, 2, 2), 0.4), limits=(0, 1))
+    np.testing.assert_array_equal(ax.images[0].get_array(), np.full((2, 2), 0.4))
+
+
 def test_image_grid_shows_colours_as_they_are(ax):
     images = np.random.default_rng(0).random((2, 4, 4, 3))
     plots.image_grid(ax, images)

@@ -1,0 +1,167 @@
+"""Chapter 3: climb with EM."""
+
+import numpy as np
+
+from gmmlearn import em
+from gmmlearn.datasets import BLOBS
+from gmmlearn.exercises import exercise, mismatch
+from gmmlearn.mixture import Mixture
+
+
+def _trials(zeros=False):
+    """Yield three cases of points, responsibilities and mixture; N, K and D all differ."""
+    for seed, n_features in enumerate((2, 3, 1)):
+        rng = np.random.default_rng(seed)
+        n_components = 5 - n_features
+        spread = rng.standard_normal((n_components, n_features, n_features))
+        mixture = Mixture(
+            rng.dirichlet(np.full(n_components, 5.0)),
+            2.0 * rng.standard_normal((n_components, n_features)),
+            spread @ spread.swapaxes(1, 2) + np.eye(n_features),
+        )
+        X = mixture.sample(40 + seed, rng)[0]
+        resp = rng.dirichlet(np.ones(n_components), size=len(X))
+        if zeros:
+            resp[::3] = np.eye(n_components)[rng.integers(n_components, size=len(resp[::3]))]
+        yield X, resp, mixture
+
+
+def _call(function, *arrays):
+    """Return the function's value on copies, and the fault of having changed one of them."""
+    copies = [array.copy() if isinstance(array, np.ndarray) else array for array in arrays]
+    value = function(*copies)
+    for array, copy in zip(arrays, copies, strict=True):
+        if isinstance(array, np.ndarray) and not np.array_equal(array, copy):
+            return value, "Your function changes an array that was passed to it: work on a copy."
+    return value, None
+
+
+def _same(value, other):
+    """Return whether two values have equal shape and agree to 1e-6."""
+    try:
+        value, other = np.asarray(value, dtype=float), np.asarray(other, dtype=float)
+    except (TypeError, ValueError):
+        return False
+    return value.shape == other.shape and np.allclose(value, other, rtol=1e-6, atol=1e-9)
+
+
+def _judge(value, expected, what, mistakes):
+    """Return None if `value` is right, the remark on a known mistake, or the general fault."""
+    fault = mismatch(value, expected, what)
+    if fault is None:
+        return None
+    return next((remark for wrong, remark in mistakes if _same(value, wrong)), fault)
+
+
+@exercise("03-identical")
+def identical(answer):
+    """Weights after ten iterations from three identical components."""
+    mistakes = [
+        (np.full(3, 1 / 3), "Equal densities do not make equal responsibilities: look at Bayes' "
+         "rule again, something else stands in the numerator."),
+        ((1.0, 0.0, 0.0), "The heaviest component does not take all: a responsibility is a share, "
+         "and shares do not sharpen when all densities are equal."),
+    ]  # fmt: skip
+    return _judge(answer, (0.5, 0.3, 0.2), "the array of weights", mistakes)
+
+
+@exercise("03-gap")
+def gap(answer):
+    """Mean divergence of any responsibilities from the posterior."""
+    if not callable(answer):
+        return "Give a function gap(X, resp, mixture), without calling it."
+    for zeros in (False, True):
+        for X, resp, mixture in _trials(zeros):
+            log_prob = mixture.log_prob(X).mean()
+            expected = log_prob - em.lower_bound(X, resp, mixture)
+            value, fault = _call(answer, X, resp, mixture)
+            if fault is not None:
+                return fault
+            if zeros and _same(np.isnan(value), True):
+                return (
+                    "It gives NaN where some q are zero: those terms count as zero, leave them out."
+                )
+            posterior = mixture.responsibilities(X)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                reverse = np.sum(posterior * np.log(posterior / resp)) / len(X)
+            mistakes = [
+                (expected * len(X), "That is the sum over the points; the bound is a mean."),
+                (expected / resp.shape[1], "You averaged over the components as well: sum over k, "
+                 "average over n."),
+                (-expected, "The sign is turned round: a gap is never negative."),
+                (reverse, "The two distributions are exchanged: which of them averages the "
+                 "logarithm?"),
+                (expected / np.log(2), "That is in bits; use the natural logarithm."),
+                (log_prob - expected, "That is the bound itself, not the gap."),
+            ]  # fmt: skip
+            fault = _judge(value, expected, "the gap", mistakes)
+            if fault is not None:
+                return fault
+    return None
+
+
+@exercise("03-spherical")
+def spherical(answer):
+    """One variance for each component."""
+    if not callable(answer):
+        return "Give a function variances(X, resp), without calling it."
+    for X, resp, _ in _trials():
+        means = (resp.T @ X) / resp.sum(axis=0)[:, None]
+        squares = np.square(X[:, None] - means).sum(axis=2)  # (N, K)
+        totals, counts, n_features = (resp * squares).sum(axis=0), resp.sum(axis=0), X.shape[1]
+        expected = totals / (counts * n_features)
+        around_all = (resp * np.square(X - X.mean(axis=0)).sum(axis=1)[:, None]).sum(axis=0)
+        value, fault = _call(answer, X, resp)
+        if fault is not None:
+            return fault
+        mistakes = [
+            (np.sqrt(expected), "That is the standard deviation; a variance is its square."),
+            (totals / counts, "One variance serves all D directions: you have added the "
+             "directions up."),
+            (totals / (len(X) * n_features), "You divided by the number of all points; component "
+             "k answers for fewer."),
+            (around_all / (counts * n_features), "You measured distances from the mean of all "
+             "points, not from the component's own mean."),
+            (squares.mean(axis=0) / n_features, "Every point counts in full for every component: "
+             "where are the responsibilities?"),
+        ]  # fmt: skip
+        # Where D is 1 some mistakes are no mistakes; the cases with more features find them.
+        fault = _judge(value, expected, "the array of variances", mistakes)
+        if fault is not None:
+            return fault
+    return None
+
+
+@exercise("03-kmeans")
+def kmeans(answer):
+    """One EM iteration in the limit of vanishing covariances."""
+    if not callable(answer):
+        return "Give a function iterate(X, means), without calling it."
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        X = Mixture(**BLOBS).sample(60, rng)[0]
+        means = np.array([[-2.0, 0.0], [2.0, 1.0], [1.0, -2.0]]) + 0.3 * rng.standard_normal((3, 2))
+        distances = np.square(X[:, None] - means).sum(axis=2)
+        hard = np.eye(3)[distances.argmin(axis=1)]
+        expected = (hard.T @ X) / hard.sum(axis=0)[:, None]
+        soft = np.exp(-0.5 * distances)
+        soft /= soft.sum(axis=1, keepdims=True)
+        value, fault = _call(answer, X, means)
+        if fault is not None:
+            return fault
+        mistakes = [
+            (distances.argmin(axis=1), "Those are the groups, the E-step; the M-step still has to "
+             "average each of them."),
+            (hard, "Those are the responsibilities, the E-step; the M-step still has to average."),
+            ((soft.T @ X) / soft.sum(axis=0)[:, None], "Your responsibilities are still soft: what "
+             "do they become as the covariances vanish?"),
+            (hard.T @ X / len(X), "You divided by the number of all points, not by each group's."),
+            (hard.T @ X, "Those are the sums of the groups, not their averages."),
+            ([np.median(X[row == 1], axis=0) for row in hard.T], "Those are medians; the M-step "
+             "takes the mean."),
+            (means, "The means have not moved: the M-step is missing."),
+        ]  # fmt: skip
+        fault = _judge(value, expected, "the array of new means", mistakes)
+        if fault is not None:
+            return fault
+    return None
