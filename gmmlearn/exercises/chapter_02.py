@@ -1,0 +1,211 @@
+"""Checkers of chapter 2: mixtures."""
+
+import numpy as np
+from scipy.special import logsumexp
+
+from gmmlearn.exercises import exercise, mismatch
+from gmmlearn.mixture import Mixture
+
+
+@exercise("02-narrow-wide")
+def _narrow_wide(answer):
+    expected = np.array([0.75, 0.0])
+    fault = mismatch(answer, expected, "the list of two responsibilities", rtol=0.01)
+    if fault is None or "right value" not in fault:
+        return fault
+    near, far = np.asarray(answer, dtype=float)
+    if np.abs(far - 1.0) < 0.01:
+        return "At x = 100 you name the narrow component. Which finds that point less absurd?"
+    if np.abs(near - 0.5) < 0.01:
+        return "At x = 0 you used the weights alone. The two densities differ in height there."
+    if np.abs(near - 0.9) < 0.01:
+        return (
+            "At x = 0 you compared variances. "
+            "The height of a density goes with one over the standard deviation."
+        )
+    if np.abs(near - 0.25) < 0.01:
+        return "At x = 0 that is the responsibility of the wide component, not of component 0."
+    if np.abs(near - 0.75) < 0.01:
+        return (
+            "The value at x = 0 is right, the one at x = 100 is not. "
+            "Compare the exponents of both components there."
+        )
+    return (
+        "The value at x = 0 is not right. "
+        "Compare the heights of both densities at their common mean, then divide by the sum."
+    )
+
+
+@exercise("02-boundary")
+def _boundary(answer):
+    if not callable(answer):
+        return "Pass the function boundary itself, without calling it."
+    rng = np.random.default_rng(2)
+    cases = np.column_stack(
+        [rng.uniform(0.55, 0.95, 5), rng.uniform(0.5, 3.0, 5), rng.uniform(0.3, 0.9, 5)]
+    )
+    weight, a, variance = cases.T
+    log_odds = np.log(weight) - np.log1p(-weight)
+    expected = variance / (2 * a) * log_odds
+    given = _numbers([answer(*map(float, case)) for case in cases])
+    if given is None or given.shape != expected.shape:
+        return "The function should return one number: a point x."
+    mistakes = {
+        "The sign is wrong: your boundary moves towards the heavier component.": -expected,
+        "You used the odds of the weights; the logarithm is missing.": (
+            variance / (2 * a) * weight / (1 - weight)
+        ),
+        "You used the standard deviation where the variance belongs.": (
+            np.sqrt(variance) / (2 * a) * log_odds
+        ),
+        "You are off by a factor of 2: multiply out (x + a)^2 - (x - a)^2 again.": 2 * expected,
+        "You are off by a factor of one half: mind the 1/2 in the exponent.": expected / 2,
+        "You used log(weight) alone; the other component has a weight too.": (
+            variance / (2 * a) * np.log(weight)
+        ),
+    }
+    return _first_fault(given, expected, mistakes)
+
+
+@exercise("02-log-mean-exp")
+def _log_mean_exp(answer):
+    if not callable(answer):
+        return "Pass the function log_mean_exp itself, without calling it."
+    rng = np.random.default_rng(3)
+    terms = rng.normal(size=(6, 4))
+    before = terms.copy()
+    with np.errstate(all="ignore"):
+        given = _numbers(answer(terms), allow_infinite=True)
+        if not np.array_equal(terms, before):
+            return "The function changed its input. Work on a new array."
+        if given is None or given.shape != (6,):
+            shape = None if given is None else given.shape
+            return (
+                f"For input of shape (6, 4) the result should be 6 numbers, not {shape}. "
+                "Take the last axis only."
+            )
+        total = logsumexp(terms, axis=-1)
+        expected = total - np.log(4)
+        mistakes = {
+            "You took the sum, not the mean: K is missing.": total,
+            "You divided the logarithm by K. The mean divides inside the logarithm.": total / 4,
+            "That is the mean of the logarithms, not the logarithm of the mean.": terms.mean(-1),
+            "You added log K where it should be subtracted.": total + np.log(4),
+        }
+        fault = _first_fault(given, expected, mistakes)
+        if fault:
+            return fault
+        for size, cure in (
+            (1000.0, "the exponential overflows"),
+            (-1000.0, "every exponential is rounded to zero"),
+        ):
+            shifted = _numbers(answer(terms + size), allow_infinite=True)
+            if shifted is None or not np.allclose(shifted, expected + size, rtol=1e-10):
+                return f"With terms near {size:g} the result is wrong: {cure}. Shift first."
+        spread = np.array([[0.0, 5000.0], [0.0, -5000.0]])
+        apart = _numbers(answer(spread), allow_infinite=True)
+        if apart is None or not np.allclose(apart, logsumexp(spread, axis=-1) - np.log(2)):
+            return "With terms 5000 apart the result is wrong. Shift each row by its own maximum."
+        empty = np.array([[-np.inf, -np.inf], [-np.inf, 0.0]])
+        corner = _numbers(answer(empty), allow_infinite=True)
+        if corner is None or np.isnan(corner[0]):
+            return "A row of minus infinities gives NaN. What is -inf minus -inf?"
+        if not (np.isneginf(corner[0]) and np.isclose(corner[1], -np.log(2))):
+            return "A term of -inf adds zero to the sum, but it is still one of the K terms."
+        cube = _numbers(answer(np.zeros((2, 3, 4))))
+        if cube is None or cube.shape != (2, 3):
+            return "For input of shape (2, 3, 4) the result should have shape (2, 3)."
+    return None
+
+
+@exercise("02-regression")
+def _regression(answer):
+    if not callable(answer):
+        return "Pass the function regress itself, without calling it."
+    given, expected = [], []
+    names = ("right", "prior", "level", "inside", "between")
+    wrong = {name: [] for name in names}
+    for seed in range(3):
+        mixture, x1 = _random_case(seed)
+        values = _numbers(answer(mixture, x1), allow_infinite=True)
+        if values is None or values.size != 2:
+            return "The function should return a pair of numbers: mean and standard deviation."
+        given.append(values.ravel())
+        expected.append(_moments_by_integral(mixture, x1))
+        for name in names:
+            wrong[name].append(_moments_of_slice(mixture, x1, name))
+    given, expected = np.array(given), np.array(expected)
+    wrong = {name: np.array(moments) for name, moments in wrong.items()}
+    if np.allclose(given, expected, rtol=1e-6):
+        return None
+    if np.allclose(given[:, 0], wrong["prior"][:, 0]):
+        return "You kept the old weights. A component counts by its responsibility for x1."
+    if np.allclose(given[:, 0], wrong["level"][:, 0]):
+        return (
+            "You averaged the components' means of x2. "
+            "Given x1, the mean within a component moves with x1."
+        )
+    if not np.allclose(given[:, 0], expected[:, 0], rtol=1e-6):
+        return "The mean is not right. Average the conditional means with the slice's own weights."
+    if np.allclose(given[:, 1], expected[:, 1] ** 2):
+        return "The mean is right. The second number is the variance; take its square root."
+    if np.allclose(given[:, 1], wrong["inside"][:, 1]):
+        return (
+            "The mean is right. The spread within the components is only one part: "
+            "their means differ too."
+        )
+    if np.allclose(given[:, 1], wrong["between"][:, 1]):
+        return (
+            "The mean is right. The spread between the components is only one part: "
+            "each has its own variance too."
+        )
+    return "The mean is right, the standard deviation is not. Add the parts within and between."
+
+
+def _random_case(seed):
+    """Return a mixture of three components in the plane and a value of the first feature."""
+    rng = np.random.default_rng(seed)
+    factors = np.tril(rng.normal(size=(3, 2, 2)), -1) + rng.uniform(0.6, 1.2, (3, 2, 1)) * np.eye(2)
+    weights = np.array([0.5, 0.3, 0.2])
+    means = rng.uniform(-2.0, 2.0, (3, 2))
+    return Mixture(weights, means, factors @ factors.transpose(0, 2, 1)), float(rng.uniform(-1, 1))
+
+
+def _moments_by_integral(mixture, x1):
+    """Return mean and standard deviation of x2 given x1 by a numerical integral."""
+    x2 = np.linspace(-20.0, 20.0, 8001)
+    density = np.exp(mixture.log_prob(np.column_stack([np.full_like(x2, x1), x2])))
+    density /= density.sum()
+    mean = density @ x2
+    return mean, np.sqrt(density @ np.square(x2 - mean))
+
+
+def _moments_of_slice(mixture, x1, mistake):
+    """Return mean and standard deviation of x2 given x1 with one mistake made on purpose."""
+    sliced = mixture.condition([0], [x1])
+    weights = mixture.weights if mistake == "prior" else sliced.weights
+    means = mixture.means[:, 1] if mistake == "level" else sliced.means[:, 0]
+    mean = weights @ means
+    within = 0.0 if mistake == "between" else weights @ sliced.covariances[:, 0, 0]
+    between = 0.0 if mistake == "inside" else weights @ np.square(means - mean)
+    return mean, np.sqrt(within + between)
+
+
+def _numbers(values, allow_infinite=False):
+    """Return `values` as a float array, or None where they are no numbers."""
+    try:
+        values = np.asarray(values, dtype=float)
+    except (TypeError, ValueError):
+        return None
+    return values if allow_infinite or np.isfinite(values).all() else None
+
+
+def _first_fault(given, expected, mistakes):
+    """Return None where `given` is right, else the sentence of the mistake that explains it."""
+    fault = mismatch(given, expected, "the result")
+    if fault is None:
+        return None
+    for sentence, wrong in mistakes.items():
+        if mismatch(given, wrong, "the result") is None:
+            return sentence
+    return fault[0].upper() + fault[1:]

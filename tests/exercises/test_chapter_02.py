@@ -1,0 +1,154 @@
+"""The checkers of chapter 2 accept what is right and name what is wrong."""
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+
+from gmmlearn.exercises import check
+
+
+def boundary(weight, a, variance):
+    return variance / (2 * a) * np.log(weight / (1 - weight))
+
+
+def log_mean_exp(log_terms):
+    log_terms = np.asarray(log_terms)
+    return logsumexp(log_terms, axis=-1) - np.log(log_terms.shape[-1])
+
+
+def naive(log_terms):
+    return np.log(np.exp(log_terms).mean(axis=-1))
+
+
+def naive_below(log_terms):
+    return np.log(np.exp(np.minimum(log_terms, 700.0)).mean(axis=-1))
+
+
+def shifted_by_all(log_terms):
+    largest = log_terms.max()
+    return np.log(np.exp(log_terms - largest).mean(axis=-1)) + largest
+
+
+def shifted_to_nan(log_terms):
+    largest = log_terms.max(axis=-1, keepdims=True)
+    return np.log(np.exp(log_terms - largest).mean(axis=-1)) + largest[..., 0]
+
+
+def drops_zero_terms(log_terms):
+    if np.isinf(log_terms).any():
+        return np.array([-np.inf, 0.0])
+    return log_mean_exp(log_terms)
+
+
+def in_place(log_terms):
+    log_terms -= log_terms.max(axis=-1, keepdims=True)
+    return np.log(np.exp(log_terms).mean(axis=-1))
+
+
+def regress(mixture, x1):
+    sliced = mixture.condition([0], [x1])
+    mean = sliced.weights @ sliced.means[:, 0]
+    within = sliced.weights @ sliced.covariances[:, 0, 0]
+    return mean, np.sqrt(within + sliced.weights @ (sliced.means[:, 0] - mean) ** 2)
+
+
+def regress_prior(mixture, x1):
+    sliced = mixture.condition([0], [x1])
+    return mixture.weights @ sliced.means[:, 0], 1.0
+
+
+def regress_level(mixture, x1):
+    return mixture.condition([0], [x1]).weights @ mixture.means[:, 1], 1.0
+
+
+def regress_within(mixture, x1):
+    sliced = mixture.condition([0], [x1])
+    return regress(mixture, x1)[0], np.sqrt(sliced.weights @ sliced.covariances[:, 0, 0])
+
+
+def regress_between(mixture, x1):
+    sliced, mean = mixture.condition([0], [x1]), regress(mixture, x1)[0]
+    return mean, np.sqrt(sliced.weights @ (sliced.means[:, 0] - mean) ** 2)
+
+
+def regress_variance(mixture, x1):
+    mean, std = regress(mixture, x1)
+    return mean, std**2
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("02-narrow-wide", [0.75, 0.0]),
+        ("02-narrow-wide", np.array([0.75, 1e-9])),
+        ("02-boundary", boundary),
+        ("02-log-mean-exp", log_mean_exp),
+        ("02-regression", regress),
+        ("02-regression", lambda mixture, x1: np.array(regress(mixture, x1))),
+    ],
+)
+def test_right_answers_pass(name, answer):
+    result = check(name, answer)
+    assert result.passed, result.message
+
+
+MISTAKES = [
+    ("02-narrow-wide", [0.75, 1.0], "less absurd"),
+    ("02-narrow-wide", [0.5, 0.0], "weights alone"),
+    ("02-narrow-wide", [0.9, 0.0], "standard deviation"),
+    ("02-narrow-wide", [0.25, 0.0], "wide component"),
+    ("02-narrow-wide", [0.75, 0.5], "one at x = 100"),
+    ("02-narrow-wide", [0.6, 0.0], "heights"),
+    ("02-narrow-wide", 0.75, "shape"),
+    ("02-boundary", lambda w, a, v: -boundary(w, a, v), "sign"),
+    ("02-boundary", lambda w, a, v: v / (2 * a) * w / (1 - w), "logarithm is missing"),
+    ("02-boundary", lambda w, a, v: boundary(w, a, np.sqrt(v)), "standard deviation"),
+    ("02-boundary", lambda w, a, v: 2 * boundary(w, a, v), "factor of 2"),
+    ("02-boundary", lambda w, a, v: boundary(w, a, v) / 2, "one half"),
+    ("02-boundary", lambda w, a, v: v / (2 * a) * np.log(w), "log(weight) alone"),
+    ("02-boundary", lambda w, a, v: a, "not the right value"),
+    ("02-boundary", lambda w, a, v: "here", "one number"),
+    ("02-boundary", 0.3, "function boundary itself"),
+    ("02-log-mean-exp", naive, "near 1000"),
+    ("02-log-mean-exp", naive_below, "near 1000"),
+    ("02-log-mean-exp", shifted_by_all, "5000 apart"),
+    ("02-log-mean-exp", shifted_to_nan, "-inf minus -inf"),
+    ("02-log-mean-exp", drops_zero_terms, "still one of the K"),
+    ("02-log-mean-exp", in_place, "changed its input"),
+    ("02-log-mean-exp", lambda a: logsumexp(a, axis=-1), "K is missing"),
+    ("02-log-mean-exp", lambda a: logsumexp(a, axis=-1) / 4, "inside the logarithm"),
+    ("02-log-mean-exp", lambda a: a.mean(axis=-1), "mean of the logarithms"),
+    ("02-log-mean-exp", lambda a: logsumexp(a, axis=-1) + np.log(4), "subtracted"),
+    ("02-log-mean-exp", lambda a: logsumexp(a) - np.log(a.size), "last axis"),
+    ("02-log-mean-exp", 1.0, "function log_mean_exp itself"),
+    ("02-regression", regress_prior, "old weights"),
+    ("02-regression", regress_level, "moves with x1"),
+    ("02-regression", lambda mixture, x1: (0.0, 1.0), "mean is not right"),
+    ("02-regression", regress_variance, "square root"),
+    ("02-regression", regress_within, "their means differ"),
+    ("02-regression", regress_between, "own variance"),
+    ("02-regression", lambda m, x1: (regress(m, x1)[0], 7.0), "standard deviation is not"),
+    ("02-regression", lambda mixture, x1: 0.0, "pair"),
+    ("02-regression", (0.0, 1.0), "function regress itself"),
+]
+
+
+@pytest.mark.parametrize(("name", "answer", "message"), MISTAKES)
+def test_mistakes_are_named(name, answer, message):
+    result = check(name, answer)
+    assert not result.passed
+    assert message in result.message
+
+
+@pytest.mark.parametrize("name", sorted({name for name, *_ in MISTAKES}))
+@pytest.mark.parametrize(
+    "garbage",
+    ["text", [], object(), float("nan"), lambda *args: "text", lambda: 0, lambda *args: None],
+)
+def test_garbage_neither_raises_nor_passes(name, garbage):
+    assert not check(name, garbage).passed
+
+
+@pytest.mark.parametrize("name", sorted({name for name, *_ in MISTAKES}))
+def test_blank_is_not_answered_yet(name):
+    assert "not answered yet" in check(name, ...).message
