@@ -1,0 +1,228 @@
+"""Checkers for the exercises of chapter 7."""
+
+import numpy as np
+
+from gmmlearn.exercises import exercise, mismatch
+from gmmlearn.mixture import Mixture, log_sum_exp
+
+
+def _random_mixture(rng, n_components=3, n_features=6):
+    """Return a mixture with correlated features and unequal weights."""
+    roots = rng.standard_normal((n_components, n_features, n_features))
+    covariances = roots @ roots.swapaxes(1, 2) / n_features + 0.3 * np.eye(n_features)
+    weights = rng.dirichlet(np.full(n_components, 3.0))
+    return Mixture(weights, rng.standard_normal((n_components, n_features)), covariances)
+
+
+def _close(answer, value, rtol=1e-6):
+    """Whether `answer` is numeric, has the shape of `value` and is close to it."""
+    return mismatch(answer, value, "it", rtol) is None
+
+
+@exercise("07-unbounded")
+def _unbounded(answer):
+    nats = 4 * 0.5 * np.log(1e6)
+    expected = -nats / (64 * np.log(2))
+    if _close(answer, -expected, 0.02):
+        return "The size is right, the sign is not: does a higher density cost more or fewer bits?"
+    if _close(answer, -nats / 64, 0.02):
+        return "That is in nats: bits need another division."
+    if _close(answer, 2 * expected, 0.02):
+        return "That is twice too much: look at the factor in front of the log-determinant."
+    if _close(answer, expected / 4, 0.02):
+        return "That is the change that one constant pixel makes; there are more."
+    if _close(answer, 64 * expected, 0.02):
+        return "That is per picture, not per pixel."
+    if _close(answer, 16 * expected, 0.02):
+        return "You divided by the 4 constant pixels; bits per pixel divide by all 64."
+    return mismatch(answer, expected, "The change", rtol=0.02)
+
+
+@exercise("07-bits")
+def _bits(answer):
+    if not callable(answer):
+        return "Give a function of log_prob, n_pixels and n_levels."
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        n_pixels, n_levels = int(rng.integers(20, 800)), int(rng.integers(3, 257))
+        log_prob = 100.0 * rng.standard_normal(int(rng.integers(4, 9))) + 5.0 * n_pixels
+        given, before = log_prob.copy(), log_prob.copy()
+        value = answer(given, n_pixels, n_levels)
+        if not np.array_equal(given, before):
+            return "Your function changes the array it is given."
+        nats = -log_prob.mean()
+        levels = np.log2(n_levels)
+        expected = nats / (n_pixels * np.log(2)) + levels
+        mistakes = {
+            "The levels are missing: a density on [0, 1) is not yet a probability of a picture.": (
+                expected - levels
+            ),
+            "The levels enter with the wrong sign: smaller cubes hold less mass.": (
+                expected - 2 * levels
+            ),
+            "The sign of the log density is wrong: a likelier picture needs fewer bits.": (
+                -nats / (n_pixels * np.log(2)) + levels
+            ),
+            "That is nats per pixel: turn them into bits.": nats / n_pixels + np.log(n_levels),
+            "You mix units: both terms must be in bits.": nats / (n_pixels * np.log(2))
+            + np.log(n_levels),
+            "You mix units: the log density is still in nats.": nats / n_pixels + levels,
+            "You multiplied by ln 2 where you should divide.": nats / n_pixels * np.log(2) + levels,
+            "That is bits per picture: divide by the number of pixels.": expected * n_pixels,
+            "The density is counted per picture, the levels per pixel.": nats / np.log(2) + levels,
+            "That is the sum over pictures, not their mean.": len(log_prob)
+            * nats
+            / (n_pixels * np.log(2))
+            + levels,
+        }
+        for message, wrong in mistakes.items():
+            if _close(value, wrong):
+                return message
+        each = -log_prob / (n_pixels * np.log(2)) + levels
+        if _close(value, each):
+            return "That is one value for each picture: take their mean."
+        fault = mismatch(value, expected, "The number of bits")
+        if fault:
+            return fault
+    return None
+
+
+@exercise("07-checkerboard")
+def _checkerboard(answer):
+    if not callable(answer):
+        return "Give a function of mixture, x and hidden."
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        mixture, x = _random_mixture(rng), rng.standard_normal(6)
+        # The last round asks for an order that is not increasing.
+        hidden = np.array([[0, 2, 4], [1, 2], [3, 4, 5], [5, 0, 3]][seed])
+        given, asked = x.copy(), hidden.copy()
+        value = answer(mixture, given, asked)
+        if not (np.array_equal(given, x) and np.array_equal(asked, hidden)):
+            return "Your function changes the arrays it is given: work on a copy."
+        fault = _completion_fault(value, mixture, x, hidden)
+        if fault:
+            return fault
+    return None
+
+
+def _completion_fault(value, mixture, x, hidden):
+    """Say what is wrong with a completed picture."""
+    sorted_hidden = np.sort(hidden)
+    visible = np.setdiff1d(np.arange(x.size), hidden)
+    # Independent of Mixture.condition: solve with the covariance of the visible pixels.
+    blocks = zip(mixture.means, mixture.covariances, strict=True)
+    means = np.array(
+        [
+            mean[sorted_hidden]
+            + covariance[np.ix_(sorted_hidden, visible)]
+            @ np.linalg.solve(covariance[np.ix_(visible, visible)], x[visible] - mean[visible])
+            for mean, covariance in blocks
+        ]
+    )
+    weights = mixture.marginal(visible).responsibilities(x[None, visible])[0]
+
+    def filled(values, where=sorted_hidden):
+        whole = x.copy()
+        whole[where] = values
+        return whole
+
+    expected = filled(weights @ means)
+    if _close(value, expected):
+        return None
+    if _close(value, weights @ means):
+        return "You returned the hidden pixels alone: put them back into the picture."
+    if _close(value, filled(weights @ means, hidden)):
+        return "The values land on the wrong pixels when hidden is not in increasing order."
+    if _close(value, filled(mixture.weights @ means)):
+        return "You averaged with the weights from before: what is visible changes the weights."
+    if _close(value, filled(means[np.argmax(weights)])):
+        return "You used the likeliest component alone: the mean is over all components."
+    if _close(value, filled(means.mean(axis=0))):
+        return "You averaged the components equally: weight them."
+    if _close(value, filled(mixture.weights @ mixture.means[:, sorted_hidden])) or _close(
+        value, filled(weights @ mixture.means[:, sorted_hidden])
+    ):
+        return "Each component's mean must be conditioned on the visible pixels too."
+    fault = mismatch(value, expected, "The picture")
+    if fault and np.shape(value) == x.shape and not np.allclose(value[visible], x[visible]):
+        return "Visible pixels must stay as they are."
+    return fault
+
+
+@exercise("07-half")
+def _half(answer):
+    if not callable(answer):
+        return "Give a function of mixtures, log_prior, visible and values."
+    seen = {"likelihood": True, "prior": True, "means": True, "first": True}
+    wrong = 0
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        mixtures = [_random_mixture(rng, n_features=5) for _ in range(4)]
+        log_prior = np.log(rng.dirichlet(np.full(4, 0.8)) * 0.96 + 0.01)
+        visible, values = rng.permutation(5)[:3], rng.standard_normal(3)
+        asked, known, prior = visible.copy(), values.copy(), log_prior.copy()
+        value = answer(mixtures, prior, asked, known)
+        same = [(asked, visible), (known, values), (prior, log_prior)]
+        if not all(np.array_equal(after, before) for after, before in same):
+            return "Your function changes the arrays it is given."
+        log_joints = np.stack([_marginal_log_joint(p, visible, values) for p in mixtures])
+        log_prob = log_sum_exp(log_joints)
+        expected = int(np.argmax(log_prob + log_prior))
+        fault = mismatch(value, expected, "The class")
+        if fault and (np.shape(value) != () or "numbers" in fault or "NaN" in fault):
+            return f"{fault} Return the number of one class."
+        wrong += fault is not None
+        seen["likelihood"] &= value == np.argmax(log_prob)
+        seen["prior"] &= value == np.argmax(log_prior)
+        seen["means"] &= value == np.argmin(log_prob + log_prior)
+        seen["first"] &= value == np.argmax(log_joints.max(axis=1) + log_prior)
+    if not wrong:
+        return None
+    if seen["likelihood"]:
+        return "You left out the prior: frequent classes deserve a head start."
+    if seen["prior"]:
+        return "You used the prior alone: what do the visible pixels say?"
+    if seen["means"]:
+        return "That is the least likely class."
+    if seen["first"]:
+        return "You compared the likeliest components: sum over each class's components."
+    return f"{wrong} of 60 random cases got another class than the likeliest."
+
+
+def _marginal_log_joint(mixture, visible, values):
+    """Return log weight plus log density of the visible features, for each component."""
+    means = mixture.means[:, visible]
+    covariances = mixture.covariances[:, visible][:, :, visible]
+    offsets = values - means
+    solved = np.linalg.solve(covariances, offsets[..., None])[..., 0]
+    mahalanobis = (offsets * solved).sum(axis=1)
+    log_det = np.linalg.slogdet(2.0 * np.pi * covariances)[1]
+    return np.log(mixture.weights) - 0.5 * (mahalanobis + log_det)
+
+
+@exercise("07-temperature")
+def _temperature(answer):
+    if not callable(answer):
+        return "Give a function of mixture and temperature."
+    for seed, temperature in enumerate((0.5, 2.0, 0.3)):
+        mixture = _random_mixture(np.random.default_rng(seed))
+        cooled = answer(mixture, temperature)
+        if not isinstance(cooled, Mixture):
+            return f"Return a Mixture, not {type(cooled).__name__}."
+        if cooled.means.shape != mixture.means.shape or not _close(cooled.means, mixture.means):
+            return "The means must stay where they are."
+        if not _close(cooled.weights, mixture.weights):
+            return "The weights must stay as they are."
+        if _close(cooled.covariances, temperature * mixture.covariances):
+            return (
+                "You scaled the covariances by the temperature: distances scale by its root then."
+            )
+        if _close(cooled.covariances, np.sqrt(temperature) * mixture.covariances):
+            return "You took the root where the square is needed."
+        if _close(cooled.covariances, mixture.covariances / temperature**2):
+            return "You divided: a low temperature must bring samples nearer to the mean."
+        fault = mismatch(cooled.covariances, temperature**2 * mixture.covariances, "Covariances")
+        if fault:
+            return fault
+    return None

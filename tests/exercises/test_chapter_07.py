@@ -1,0 +1,180 @@
+"""The checkers of chapter 7 know right answers from the mistakes people make."""
+
+import numpy as np
+import pytest
+
+from gmmlearn.exercises import check
+from gmmlearn.mixture import Mixture
+
+NAMES = ["07-unbounded", "07-bits", "07-checkerboard", "07-half", "07-temperature"]
+CHANGE = -2 * np.log(1e6) / (64 * np.log(2))
+
+
+def bits(log_prob, n_pixels, n_levels):
+    return -np.mean(log_prob) / (n_pixels * np.log(2)) + np.log2(n_levels)
+
+
+def conditional(mixture, x, hidden):
+    return mixture.condition(np.setdiff1d(np.arange(x.size), hidden), np.delete(x, hidden))
+
+
+def fill(x, hidden, values):
+    whole = x.copy()
+    whole[hidden] = values
+    return whole
+
+
+def complete(mixture, x, hidden):
+    given = conditional(mixture, x, hidden)
+    return fill(x, np.sort(hidden), given.weights @ given.means)
+
+
+def marginals(mixtures, visible, values):
+    return np.array([m.marginal(visible).log_prob(values[None])[0] for m in mixtures])
+
+
+def classify(mixtures, log_prior, visible, values):
+    return int(np.argmax(marginals(mixtures, visible, values) + log_prior))
+
+
+def best_component(mixtures, log_prior, visible, values):
+    joints = [m.marginal(visible).log_joint(values[None]).max() for m in mixtures]
+    return np.argmax(np.array(joints) + log_prior)
+
+
+def cool(mixture, temperature):
+    return Mixture(mixture.weights, mixture.means, temperature**2 * mixture.covariances)
+
+
+def scaled(power):
+    return lambda m, t: Mixture(m.weights, m.means, t**power * m.covariances)
+
+
+def spoil_bits(log_prob, n_pixels, n_levels):
+    log_prob *= 2
+    return 0.0
+
+
+def spoil_picture(mixture, x, hidden):
+    x[hidden] = 0.0
+    return x
+
+
+def spoil_values(mixtures, log_prior, visible, values):
+    values[:] = 0.0
+    return 0
+
+
+def without_weights(mixture, x, hidden):
+    return fill(x, np.sort(hidden), mixture.weights @ conditional(mixture, x, hidden).means)
+
+
+def likeliest(mixture, x, hidden):
+    given = conditional(mixture, x, hidden)
+    return fill(x, np.sort(hidden), given.means[np.argmax(given.weights)])
+
+
+def hidden_only(mixture, x, hidden):
+    given = conditional(mixture, x, hidden)
+    return given.weights @ given.means
+
+
+RIGHT = {
+    "07-unbounded": [CHANGE, round(CHANGE, 2), np.float64(CHANGE)],
+    "07-bits": [bits],
+    "07-checkerboard": [complete],
+    "07-half": [classify],
+    "07-temperature": [cool],
+}
+
+WRONG = [
+    ("07-unbounded", -CHANGE, "the sign is not"),
+    ("07-unbounded", CHANGE * np.log(2), "in nats"),
+    ("07-unbounded", 2 * CHANGE, "twice too much"),
+    ("07-unbounded", CHANGE / 4, "one constant pixel"),
+    ("07-unbounded", 64 * CHANGE, "per picture"),
+    ("07-unbounded", 16 * CHANGE, "by the 4 constant pixels"),
+    ("07-unbounded", 7.0, "not the right value"),
+    ("07-bits", 3.0, "Give a function"),
+    ("07-bits", lambda a, d, n: -a.mean() / (d * np.log(2)), "levels are missing"),
+    ("07-bits", lambda a, d, n: -a.mean() / (d * np.log(2)) - np.log2(n), "levels enter with"),
+    ("07-bits", lambda a, d, n: a.mean() / (d * np.log(2)) + np.log2(n), "sign of the log"),
+    ("07-bits", lambda a, d, n: -a.mean() / d + np.log(n), "nats per pixel"),
+    ("07-bits", lambda a, d, n: -a.mean() / (d * np.log(2)) + np.log(n), "both terms"),
+    ("07-bits", lambda a, d, n: -a.mean() / d + np.log2(n), "still in nats"),
+    ("07-bits", lambda a, d, n: -a.mean() / d * np.log(2) + np.log2(n), "multiplied by ln 2"),
+    ("07-bits", lambda a, d, n: d * bits(a, d, n), "bits per picture"),
+    ("07-bits", lambda a, d, n: -a.mean() / np.log(2) + np.log2(n), "counted per picture"),
+    ("07-bits", lambda a, d, n: -a.sum() / (d * np.log(2)) + np.log2(n), "the sum over"),
+    ("07-bits", lambda a, d, n: -a / (d * np.log(2)) + np.log2(n), "one value for each"),
+    ("07-bits", lambda a, d, n: 0.0, "not the right value"),
+    ("07-bits", spoil_bits, "changes the array"),
+    ("07-checkerboard", 3.0, "Give a function"),
+    ("07-checkerboard", hidden_only, "hidden pixels alone"),
+    (
+        "07-checkerboard",
+        lambda m, x, h: fill(x, h, hidden_only(m, x, h)),
+        "not in increasing order",
+    ),
+    ("07-checkerboard", without_weights, "weights from before"),
+    ("07-checkerboard", likeliest, "likeliest component alone"),
+    (
+        "07-checkerboard",
+        lambda m, x, h: fill(x, np.sort(h), conditional(m, x, h).means.mean(axis=0)),
+        "equally",
+    ),
+    (
+        "07-checkerboard",
+        lambda m, x, h: fill(x, np.sort(h), m.weights @ m.means[:, np.sort(h)]),
+        "must be conditioned",
+    ),
+    ("07-checkerboard", lambda m, x, h: m.weights @ m.means, "stay as they are"),
+    ("07-checkerboard", lambda m, x, h: x, "not the right value"),
+    ("07-checkerboard", spoil_picture, "changes the arrays"),
+    ("07-half", 3, "Give a function"),
+    ("07-half", lambda m, p, v, x: np.argmax(marginals(m, v, x)), "left out the prior"),
+    ("07-half", lambda m, p, v, x: np.argmax(p), "prior alone"),
+    ("07-half", lambda m, p, v, x: np.argmin(marginals(m, v, x) + p), "least likely"),
+    ("07-half", best_component, "sum over each class"),
+    ("07-half", lambda m, p, v, x: 1, "of 60 random cases"),
+    ("07-half", lambda m, p, v, x: marginals(m, v, x) + p, "one class"),
+    ("07-half", spoil_values, "changes the arrays"),
+    ("07-temperature", 0.5, "Give a function"),
+    ("07-temperature", scaled(1), "distances scale by its root"),
+    ("07-temperature", scaled(0.5), "took the root"),
+    ("07-temperature", scaled(-2), "You divided"),
+    ("07-temperature", scaled(3), "not the right value"),
+    ("07-temperature", lambda m, t: m.means, "Return a Mixture"),
+    (
+        "07-temperature",
+        lambda m, t: Mixture(m.weights, t * m.means, t**2 * m.covariances),
+        "means must stay",
+    ),
+    (
+        "07-temperature",
+        lambda m, t: Mixture(m.weights[::-1], m.means, t**2 * m.covariances),
+        "weights must stay",
+    ),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_right_answers_pass(name):
+    for answer in RIGHT[name]:
+        assert check(name, answer).passed
+
+
+@pytest.mark.parametrize(("name", "answer", "message"), WRONG)
+def test_mistakes_are_named(name, answer, message):
+    result = check(name, answer)
+    assert not result.passed
+    assert message in result.message
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "garbage",
+    ["text", [], {}, object(), np.nan, lambda *_: "text", lambda *_: None, lambda: 1, max],
+)
+def test_garbage_never_raises_and_never_passes(name, garbage):
+    assert not check(name, garbage).passed
