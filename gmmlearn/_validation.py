@@ -7,6 +7,7 @@ it) and raises ``ValueError`` with the argument's name, the fault and the cure.
 import operator
 
 import numpy as np
+from scipy.linalg.lapack import dpocon
 
 
 def as_numbers(values, name, n_dims, shape_hint):
@@ -62,8 +63,9 @@ def as_probabilities(values, name, shape_hint="(n_components,)", n_dims=1):
     return values
 
 
-def as_covariance(covariance, n_features, name="covariance"):
-    """Return `covariance` (D, D) and its lower Cholesky factor (D, D)."""
+def as_covariance(covariance, mean, name="covariance"):
+    """Return `covariance` (D, D) of a Gaussian with `mean` (D,), and its Cholesky factor (D, D)."""
+    n_features = len(mean)
     covariance = as_numbers(covariance, name, 2, f"({n_features}, {n_features})")
     if covariance.shape != (n_features, n_features):
         raise ValueError(
@@ -73,14 +75,32 @@ def as_covariance(covariance, n_features, name="covariance"):
     if not np.allclose(covariance, covariance.T, rtol=1e-8, atol=1e-12 * np.abs(covariance).max()):
         raise ValueError(f"{name} is not symmetric. Average it with its transpose: (C + C.T) / 2.")
     try:
-        return covariance, np.linalg.cholesky(covariance)
+        factor = np.linalg.cholesky(covariance)
     except np.linalg.LinAlgError:
+        factor = None
+    if factor is None or _is_rounding(covariance, mean, factor):
         smallest = np.linalg.eigvalsh(covariance)[0]
         raise ValueError(
             f"{name} is not positive definite (smallest eigenvalue {smallest:.3g}). Some direction "
             "has no spread: remove constant or duplicate features, use more samples or fewer "
             "components, or raise reg_covar, which adds a small variance to the diagonal."
-        ) from None
+        )
+    return covariance, factor
+
+
+def _is_rounding(covariance, mean, factor):
+    """Return whether some direction's spread is no more than float64's rounding.
+
+    A singular covariance, once computed, may come out slightly positive definite: its density would
+    be huge and meaningless.
+    """
+    eps, std = np.finfo(np.float64).eps, np.sqrt(np.diagonal(covariance))
+    if (std <= 32 * eps * np.abs(mean)).any():  # a constant feature
+        return True
+    # Features that others determine: the condition of the correlations, whatever the units.
+    norm = np.abs(covariance / np.outer(std, std)).sum(axis=0).max()
+    reciprocal_condition, _ = dpocon(factor / std[:, None], norm, "L")
+    return bool(reciprocal_condition <= 10 * len(mean) * eps)
 
 
 def as_cholesky(factor, n_features, name="covariance_cholesky"):

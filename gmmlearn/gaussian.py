@@ -123,7 +123,7 @@ class Gaussian:
 
     def __post_init__(self):
         mean = as_numbers(self.mean, "mean", 1, "(n_features,)")
-        covariance, cholesky = as_covariance(self.covariance, mean.size)
+        covariance, cholesky = as_covariance(self.covariance, mean)
         object.__setattr__(self, "mean", frozen(mean))
         object.__setattr__(self, "covariance", frozen(covariance))
         object.__setattr__(self, "covariance_cholesky", frozen(cholesky))
@@ -152,7 +152,8 @@ class Gaussian:
         Raises
         ------
         ValueError
-            If X is no finite array of points, or its covariance is singular: raise `reg_covar`.
+            If X is no finite array of points, or its covariance is singular up to rounding: raise
+            `reg_covar`.
         """
         X = as_points(X)
         reg_covar = as_nonnegative(reg_covar, "reg_covar")

@@ -168,6 +168,26 @@ def test_malformed_parameters_are_refused(mean, covariance, message):
         Gaussian(mean, covariance)
 
 
+@given(seed=st.integers(0, 10_000), n_features=st.integers(1, 12), fault=st.sampled_from("NCD"))
+def test_fit_refuses_a_covariance_that_is_singular_up_to_rounding(seed, n_features, fault):
+    rng = np.random.default_rng(seed)
+    n_samples = n_features if fault == "N" else 57  # N: too few samples
+    points = rng.normal(size=(n_samples, n_features)) + 10 * rng.normal(size=n_features)
+    if fault == "C":  # a constant feature
+        points[:, rng.integers(n_features)] = rng.normal()
+    if fault == "D":  # a feature that is a combination of the others
+        points = np.column_stack([points, points @ rng.normal(size=n_features)])
+    with pytest.raises(ValueError, match=r"covariance is not positive definite.*reg_covar"):
+        Gaussian.fit(points)
+    assert np.isfinite(Gaussian.fit(points, reg_covar=1e-6).log_prob(points)).all()
+
+
+@pytest.mark.parametrize("offset", [0.0, 1e4, 1e8])
+def test_fit_accepts_tight_but_resolvable_spread(offset):
+    points = offset + 1e-5 * np.random.default_rng(0).normal(size=(50, 3))
+    assert np.isfinite(Gaussian.fit(points).log_prob(points)).all()
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [

@@ -1,0 +1,198 @@
+"""Chapter 4: build EM from scratch."""
+
+import numpy as np
+
+from gmmlearn.exercises import exercise, mismatch
+from gmmlearn.mixture import Mixture
+
+
+def _call(function, *arrays):
+    """Return the function's value on copies, and the fault of having changed one of them."""
+    copies = [array.copy() for array in arrays]
+    value = function(*copies)
+    if all(map(np.array_equal, arrays, copies)):
+        return value, None
+    return value, "Your function changes an array that was passed to it: work on a copy."
+
+
+def _judge(value, expected, what, mistakes):
+    """Return None if `value` is right, the remark on a known mistake, or the general fault."""
+    fault = mismatch(value, expected, what)
+    if fault is None:
+        return None
+    remarks = (remark for wrong, remark in mistakes if mismatch(value, wrong, what) is None)
+    return next(remarks, fault)
+
+
+@exercise("04-cost")
+def cost(answer):
+    """Growth of the E-step with D: solves, factorisations, and the N at which they cost alike."""
+    fault = mismatch(np.shape(answer), (3,), "the answer's shape")
+    if fault is not None:
+        return "Give three numbers: (factor of the solves, factor of the factorisations, N)."
+    try:
+        solves, factorisations, n_samples = (float(number) for number in answer)
+    except (TypeError, ValueError):
+        return "Give three numbers: (factor of the solves, factor of the factorisations, N)."
+    if (solves, factorisations) == (8, 4):
+        return "The two factors are exchanged."
+    if solves != 4:
+        if solves == 2:
+            return "Solves: twice as long a point also means rows of the factor twice as long."
+        return "The factor of the solves is wrong: how many entries does a triangle of D rows have?"
+    if factorisations != 8:
+        if factorisations == 4:
+            return "Factorisations: D^2 is how many entries they fill; each takes a sum of up to D."
+        return "The factor of the factorisations is wrong: read off the power of D."
+    if n_samples == 48:
+        return "N: you have lost the 3 of D^3 / 3."
+    if n_samples in (256, 768):
+        return "N: there are K factorisations, but also K solves for each point. What cancels?"
+    return None if n_samples == 16 else "N is wrong: set N K D^2 equal to K D^3 / 3."
+
+
+@exercise("04-excess")
+def excess(answer):
+    """What a weighted covariance has too much when it is centred on another point."""
+    if not callable(answer):
+        return "Give a function excess(mean, point), without calling it."
+    for seed, n_features in enumerate((3, 2, 4)):
+        rng = np.random.default_rng(seed)
+        X, resp = rng.standard_normal((50, n_features)), rng.random(50)
+        point = rng.standard_normal(n_features)
+        mean = resp @ X / resp.sum()
+        value, fault = _call(answer, mean, point)
+        if fault is not None:
+            return fault
+        # Independent of the formula: the two covariances themselves.
+        about_point, about_mean = (
+            (resp[:, None] * (X - c)).T @ (X - c) / resp.sum() for c in (point, mean)
+        )
+        expected = about_point - about_mean
+        offset = mean - point
+        mistakes = [
+            (-expected, "The sign is turned round: centring elsewhere can only add spread."),
+            (offset @ offset, "That is the inner product, one number; the excess is a matrix."),
+            (np.diag(offset**2), "Right on the diagonal; but the features go astray together, so "
+             "the other entries are not zero."),
+            (2 * expected, "Twice too much: what is the weighted sum of x_n minus its own mean?"),
+            (np.outer(mean, mean) - np.outer(point, point), "The product of the difference is not "
+             "the difference of the products."),
+            (np.outer(mean, mean), "That is the excess about zero: where is the point?"),
+            (offset, "That is how far the centre is off; the excess is quadratic in it."),
+        ]  # fmt: skip
+        fault = _judge(value, expected, "the excess", mistakes)
+        if fault is not None:
+            return fault
+    return None
+
+
+@exercise("04-chances")
+def chances(answer):
+    """Probabilities of k-means++ for the next centre."""
+    if not callable(answer):
+        return "Give a function chances(X, centres), without calling it."
+    for seed, n_centres in enumerate((3, 1, 4)):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((20, 2 + seed))
+        centres = X[rng.choice(20, size=n_centres, replace=False)]
+        value, fault = _call(answer, X, centres)
+        if fault is not None:
+            return fault
+        squared = ((X[:, None] - centres) ** 2).sum(axis=2)
+        nearest = squared.min(axis=1)
+        expected = nearest / nearest.sum()
+        remarks = {
+            "These are squared distances; divide by their sum to make probabilities.": nearest,
+            "The distances are not squared.": np.sqrt(nearest),
+            "That is the distance to the farthest centre; the nearest one counts.": squared.max(1),
+            "Only the last centre counts in yours; the nearest one should.": squared[:, -1],
+            "You added the distances to all centres; only the nearest one counts.": squared.sum(1),
+            "That is the farthest point for certain, where outliers always win.": (
+                nearest == nearest.max()
+            ),
+            "All points are equally likely in yours: where are the distances?": np.ones(20),
+        }
+        # With one centre several of these agree; the first case, with three, tells them apart.
+        mistakes = [(wrong, remark) for remark, wrong in remarks.items()]
+        mistakes += [(wrong / wrong.sum(), remark) for wrong, remark in mistakes]
+        fault = _judge(value, expected, "the array of probabilities", mistakes)
+        if fault is not None:
+            return fault
+    return None
+
+
+@exercise("04-weighted")
+def weighted(answer):
+    """M-step for samples that count several times."""
+    if not callable(answer):
+        return "Give a function weighted_m_step(X, resp, sample_weight), without calling it."
+    for seed, n_components in enumerate((2, 3, 4)):
+        rng = np.random.default_rng(seed)
+        X = rng.standard_normal((40, 2 + seed))
+        resp = rng.dirichlet(np.ones(n_components), size=40)
+        # Whole numbers first, then any: a solution by repeating rows stops there.
+        sample_weight = rng.integers(0, 5, 40).astype(float) if seed == 0 else rng.random(40) * 3
+        try:
+            value, fault = _call(answer, X, resp, sample_weight)
+        except ValueError as error:
+            if "weights sums to" in str(error):
+                return "The mixing weights do not sum to one: by what total must they be divided?"
+            if "resp sums to" in str(error):
+                return (
+                    "m_step wants rows that sum to one, and weighted rows do not: write the "
+                    "sums yourself."
+                )
+            raise
+        if fault is not None:
+            return fault
+        if not isinstance(value, Mixture):
+            return "Return a Mixture(weights, means, covariances)."
+        fault = _compare(value, X, resp, sample_weight)
+        if fault is not None:
+            return fault
+    return None
+
+
+def _compare(value, X, resp, sample_weight):
+    """Return None if `value` is the weighted M-step, or what is wrong with it."""
+    weights, means, covariances = _moments(X, resp, sample_weight)
+    plain, squared = _moments(X, resp, np.ones(len(X))), _moments(X, resp, sample_weight**2)
+    unweighted = "The {} ignore sample_weight."
+    twice = "The sample weights enter the {} twice, squared."
+    parts = {
+        "mixing weights": (value.weights, weights, 0),
+        "means": (value.means, means, 1),
+        "covariances": (value.covariances, covariances, 2),
+    }
+    for what, (given, expected, i) in parts.items():
+        mistakes = [(plain[i], unweighted.format(what)), (squared[i], twice.format(what))]
+        if i == 2:
+            mistakes += [
+                (_about(X, resp, means), unweighted.format(what)),
+                (_about(X, resp * sample_weight[:, None] ** 2, means), twice.format(what)),
+                (
+                    _about(X, resp * sample_weight[:, None], plain[1]),
+                    "The covariances are centred on the unweighted means.",
+                ),
+            ]
+        fault = _judge(given, expected, f"the array of {what}", mistakes)
+        if fault is not None:
+            return fault
+    return None
+
+
+def _about(X, columns, centres):
+    """Return covariances (K, D, D) of points weighted by `columns`, about given centres."""
+    pairs = zip(columns.T, centres, strict=True)
+    return np.array([((w * (X - c).T) @ (X - c)) / w.sum() for w, c in pairs])
+
+
+def _moments(X, resp, sample_weight):
+    """Return weights, means and covariances, with NumPy's own weighted functions."""
+    columns = (resp * sample_weight[:, None]).T
+    return (
+        columns.sum(axis=1) / sample_weight.sum(),
+        np.array([np.average(X, axis=0, weights=column) for column in columns]),
+        np.array([np.cov(X.T, aweights=column, ddof=0) for column in columns]),
+    )
