@@ -46,7 +46,10 @@ def whiten(X, mean, covariance_cholesky):
     X = as_points(X, mean.size)
     factor = as_cholesky(covariance_cholesky, mean.size)
     # Solving with the triangular factor is cheaper and more accurate than inverting Sigma.
-    return solve_triangular(factor, (X - mean).T, lower=True, check_finite=False).T
+    # X - mean is ours already, so the solver may write its answer there.
+    return solve_triangular(
+        factor, (X - mean).T, lower=True, overwrite_b=True, check_finite=False
+    ).T
 
 
 def log_density(X, mean, covariance_cholesky):
