@@ -63,6 +63,18 @@ def as_probabilities(values, name, shape_hint="(n_components,)", n_dims=1):
     return values
 
 
+def as_responsibilities(resp, n_samples, n_components=None):
+    """Return `resp` as responsibilities, shape (N, K); each row sums to one."""
+    resp = as_probabilities(resp, "resp", "(n_samples, n_components)", n_dims=2)
+    expected = (n_samples, resp.shape[1] if n_components is None else n_components)
+    if resp.shape != expected:
+        raise ValueError(
+            f"resp has shape {resp.shape}, expected {expected}: one row for each sample of X and "
+            "one column for each component."
+        )
+    return resp
+
+
 def as_covariance(covariance, mean, name="covariance"):
     """Return `covariance` (D, D) of a Gaussian with `mean` (D,), and its Cholesky factor (D, D)."""
     n_features = len(mean)

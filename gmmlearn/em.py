@@ -9,7 +9,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gmmlearn._validation import as_count, as_nonnegative, as_points, as_probabilities, as_rng
+from gmmlearn._validation import (
+    as_count,
+    as_nonnegative,
+    as_points,
+    as_responsibilities,
+    as_rng,
+)
 from gmmlearn.mixture import Mixture, as_mixture, log_sum_exp
 
 
@@ -81,9 +87,7 @@ def m_step(X, resp, reg_covar=0.0):
 
 def _moments(X, resp, reg_covar):
     """Return weights (K,), means (K, D) and covariances (K, D, D) weighted by `resp`."""
-    resp = as_probabilities(resp, "resp", "(n_samples, n_components)", n_dims=2)
-    if len(resp) != len(X):
-        raise ValueError(f"resp has {len(resp)} rows, but X has {len(X)}. Pass one row per sample.")
+    resp = as_responsibilities(resp, len(X))
     counts = resp.sum(axis=0)  # (K,), eq. em-counts
     if not counts.all():
         raise ValueError(
@@ -121,13 +125,8 @@ def lower_bound(X, resp, mixture):
     ----------
     neal1998view.
     """
-    resp = as_probabilities(resp, "resp", "(n_samples, n_components)", n_dims=2)
     log_joint = as_mixture(mixture).log_joint(X)
-    if resp.shape != log_joint.shape:
-        raise ValueError(
-            f"resp has shape {resp.shape}, expected {log_joint.shape}: one row for each sample of "
-            "X and one column for each component of the mixture."
-        )
+    resp = as_responsibilities(resp, *log_joint.shape)
     used = resp > 0  # q log q tends to 0 with q
     return float(np.sum(resp[used] * (log_joint[used] - np.log(resp[used]))) / len(resp))
 
