@@ -225,3 +225,26 @@ def test_links_lead_somewhere(visit):
         elif anchor and file.suffix == ".html" and unquote(anchor) not in anchors(file):
             dead.append(link)
     assert not dead, "links to pages or anchors that do not exist"
+
+
+def test_animations_play_and_can_be_stepped(reader):
+    _, window, _ = reader
+    chapters = [p for p in sorted(HTML.glob("book/[0-9]*.html")) if "gmm-player" in p.read_text()]
+    assert chapters, "chapter 3 has an animation"
+    for chapter in chapters:
+        window.goto(chapter.as_uri())
+        player = window.locator(".gmm-player").first
+        image, slider = player.locator("img"), player.locator("input[type=range]")
+        last = image.get_attribute("src")
+        slider.focus()
+        window.keyboard.press("Home")  # the keyboard reaches the first frame
+        first = image.get_attribute("src")
+        assert slider.input_value() == "0"
+        assert first != last
+        player.locator("button").click()
+        window.wait_for_function("(i) => i.value >= 2", arg=slider.element_handle())
+        assert image.get_attribute("src") not in (first, last)
+        player.locator("button").click()  # pause
+        here = slider.input_value()
+        window.wait_for_timeout(900)
+        assert slider.input_value() == here
