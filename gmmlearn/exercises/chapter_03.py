@@ -1,5 +1,7 @@
 """Chapter 3: climb with EM."""
 
+from itertools import permutations
+
 import numpy as np
 
 from gmmlearn import em
@@ -26,9 +28,25 @@ def _trials(zeros=False):
         yield X, resp, mixture
 
 
+def _copies(arrays):
+    return [array.copy() if isinstance(array, np.ndarray) else array for array in arrays]
+
+
+def _exchanged(function, arrays, expected):
+    """Return whether the function is right once its arguments are put in another order."""
+    for order in list(permutations(arrays))[1:]:
+        try:
+            with np.errstate(all="ignore"):
+                if _same(function(*_copies(order)), expected):
+                    return True
+        except Exception:  # this order is not the learner's either
+            continue
+    return False
+
+
 def _call(function, *arrays):
     """Return the function's value on copies, and the fault of having changed one of them."""
-    copies = [array.copy() if isinstance(array, np.ndarray) else array for array in arrays]
+    copies = _copies(arrays)
     value = function(*copies)
     for array, copy in zip(arrays, copies, strict=True):
         if isinstance(array, np.ndarray) and not np.array_equal(array, copy):
@@ -56,25 +74,42 @@ def _judge(value, expected, what, mistakes):
 @exercise("03-identical")
 def identical(answer):
     """Weights after ten iterations from three identical components."""
+    try:
+        weights = np.asarray(answer, dtype=float)
+    except (TypeError, ValueError):
+        weights = np.empty((0, 0))  # no numbers, or rows of different lengths
+    if weights.ndim > 1:
+        return "Give only the list of three weights; what happens to the means is in the solution."
     mistakes = [
         (np.full(3, 1 / 3), "Equal densities do not make equal responsibilities: look at Bayes' "
          "rule again, something else stands in the numerator."),
         ((1.0, 0.0, 0.0), "The heaviest component does not take all: a responsibility is a share, "
          "and shares do not sharpen when all densities are equal."),
     ]  # fmt: skip
-    return _judge(answer, (0.5, 0.3, 0.2), "the array of weights", mistakes)
+    fault = _judge(weights, (0.5, 0.3, 0.2), "the array of weights", mistakes)
+    if fault is not None and weights.shape == (3,):
+        if not np.isclose(weights.sum(), 1.0):
+            return "Weights sum to one; yours do not."
+        if _same(np.sort(weights), (0.2, 0.3, 0.5)):
+            return "Right numbers, wrong order."
+    return fault
 
 
 @exercise("03-gap")
 def gap(answer):
     """Mean divergence of any responsibilities from the posterior."""
     if not callable(answer):
-        return "Give a function gap(X, resp, mixture), without calling it."
+        return "Give a function gap(X, q, mixture), without calling it."
     for zeros in (False, True):
-        for X, resp, mixture in _trials(zeros):
+        for X, q, mixture in _trials(zeros):
             log_prob = mixture.log_prob(X).mean()
-            expected = log_prob - em.lower_bound(X, resp, mixture)
-            value, fault = _call(answer, X, resp, mixture)
+            expected = log_prob - em.lower_bound(X, q, mixture)
+            try:
+                value, fault = _call(answer, X, q, mixture)
+            except Exception:
+                if _exchanged(answer, (X, q, mixture), expected):
+                    return "The arguments stand in another order: gap(X, q, mixture)."
+                raise
             if fault is not None:
                 return fault
             if zeros and _same(np.isnan(value), True):
@@ -83,10 +118,18 @@ def gap(answer):
                 )
             posterior = mixture.responsibilities(X)
             with np.errstate(divide="ignore", invalid="ignore"):
-                reverse = np.sum(posterior * np.log(posterior / resp)) / len(X)
+                reverse = np.sum(posterior * np.log(posterior / q)) / len(X)
+                each = q * np.log(q / posterior)
+                prior = np.sum(q * np.log(q / mixture.weights)) / len(X)
             mistakes = [
                 (expected * len(X), "That is the sum over the points; the bound is a mean."),
-                (expected / resp.shape[1], "You averaged over the components as well: sum over k, "
+                (each.sum(axis=1), "Those are the divergences of the points one by one: average "
+                 "them."),
+                (each, "Those are the single terms: sum over k, average over n."),
+                (prior, "You divided by the prior weights; the posterior also knows the point."),
+                (expected - log_prob, "You divided by the joint density: divide by a distribution "
+                 "over the components."),
+                (expected / q.shape[1], "You averaged over the components as well: sum over k, "
                  "average over n."),
                 (-expected, "The sign is turned round: a gap is never negative."),
                 (reverse, "The two distributions are exchanged: which of them averages the "
@@ -110,12 +153,16 @@ def spherical(answer):
         squares = np.square(X[:, None] - means).sum(axis=2)  # (N, K)
         totals, counts, n_features = (resp * squares).sum(axis=0), resp.sum(axis=0), X.shape[1]
         expected = totals / (counts * n_features)
+        full = em.m_step(X, resp).covariances
         around_all = (resp * np.square(X - X.mean(axis=0)).sum(axis=1)[:, None]).sum(axis=0)
         value, fault = _call(answer, X, resp)
         if fault is not None:
             return fault
         mistakes = [
             (np.sqrt(expected), "That is the standard deviation; a variance is its square."),
+            (1 / expected, "Those are the precisions, 1 / v; give the variances."),
+            (np.linalg.det(full) ** (1 / n_features), "A round Gaussian with an equal determinant "
+             "does not maximise the bound: put v_k I into it and differentiate."),
             (totals / counts, "One variance serves all D directions: you have added the "
              "directions up."),
             (totals / (len(X) * n_features), "You divided by the number of all points; component "
@@ -132,6 +179,12 @@ def spherical(answer):
     return None
 
 
+def _lloyd(X, means):
+    """Return the means of the points nearest to each of `means`: one iteration of k-means."""
+    nearest = np.square(X[:, None] - means).sum(axis=2).argmin(axis=1)
+    return np.array([X[nearest == k].mean(axis=0) for k in range(len(means))])
+
+
 @exercise("03-kmeans")
 def kmeans(answer):
     """One EM iteration in the limit of vanishing covariances."""
@@ -143,12 +196,18 @@ def kmeans(answer):
         means = np.array([[-2.0, 0.0], [2.0, 1.0], [1.0, -2.0]]) + 0.3 * rng.standard_normal((3, 2))
         distances = np.square(X[:, None] - means).sum(axis=2)
         hard = np.eye(3)[distances.argmin(axis=1)]
-        expected = (hard.T @ X) / hard.sum(axis=0)[:, None]
+        expected = _lloyd(X, means)
         soft = np.exp(-0.5 * distances)
         soft /= soft.sum(axis=1, keepdims=True)
+        later, further = _lloyd(X, expected), []
+        while not _same(later, (further or [expected])[-1]):
+            further.append(later)
+            later = _lloyd(X, later)
         value, fault = _call(answer, X, means)
         if fault is not None:
             return fault
+        if isinstance(value, np.ndarray) and value.dtype == float and np.isnan(value).any():
+            return "All densities underflowed: take the limit by hand: who gets the point?"
         mistakes = [
             (distances.argmin(axis=1), "Those are the groups, the E-step; the M-step still has to "
              "average each of them."),
@@ -160,6 +219,7 @@ def kmeans(answer):
             ([np.median(X[row == 1], axis=0) for row in hard.T], "Those are medians; the M-step "
              "takes the mean."),
             (means, "The means have not moved: the M-step is missing."),
+            *((more, "Make one iteration only.") for more in further),
         ]  # fmt: skip
         fault = _judge(value, expected, "the array of new means", mistakes)
         if fault is not None:

@@ -29,6 +29,18 @@ def reverse_gap(X, resp, mixture):
     return np.sum(posterior * np.log(posterior / resp)) / len(X)
 
 
+def gap_of_each_term(X, resp, mixture):
+    return resp * (np.log(resp) - em.e_step(X, mixture)[1])
+
+
+def gap_of_each_point(X, resp, mixture):
+    return gap_of_each_term(X, resp, mixture).sum(axis=1)
+
+
+def gap_from_the_prior(X, resp, mixture):
+    return np.sum(resp * np.log(resp / mixture.weights)) / len(X)
+
+
 def variances(X, resp):
     covariances = em.m_step(X, resp).covariances
     return np.trace(covariances, axis1=1, axis2=2) / X.shape[1]
@@ -41,6 +53,10 @@ def squares(X, centres):
 def around_the_sample_mean(X, resp):
     totals = (resp * squares(X, X.mean(axis=0)[None])).sum(axis=0)
     return totals / resp.sum(axis=0) / X.shape[1]
+
+
+def by_determinant(X, resp):
+    return np.linalg.det(em.m_step(X, resp).covariances) ** (1 / X.shape[1])
 
 
 def unweighted(X, resp):
@@ -60,6 +76,19 @@ def soft(X, means):
     resp = np.exp(-0.5 * squares(X, means))
     resp /= resp.sum(axis=1, keepdims=True)
     return resp.T @ X / resp.sum(axis=0)[:, None]
+
+
+def underflowed(X, means):
+    density = np.exp(-0.5 * squares(X, means) / 1e-8)
+    with np.errstate(invalid="ignore"):
+        resp = density / density.sum(axis=1, keepdims=True)
+    return resp.T @ X / resp.sum(axis=0)[:, None]
+
+
+def converged(X, means):
+    for _ in range(100):
+        means = iterate(X, means)
+    return means
 
 
 def in_place(X, means):
@@ -101,18 +130,32 @@ def test_right_answers_pass(name, answer):
     [
         ("03-identical", (1 / 3, 1 / 3, 1 / 3), "Bayes' rule"),
         ("03-identical", (1, 0, 0), "does not take all"),
-        ("03-identical", (0.2, 0.3, 0.5), "not the right value"),
+        ("03-identical", (0.2, 0.3, 0.5), "wrong order"),
+        ("03-identical", (0.5, 0.3, 0.1), "sum to one"),
+        ("03-identical", (50, 30, 20), "sum to one"),
+        ("03-identical", (0.6, 0.3, 0.1), "not the right value"),
+        ("03-identical", ([0.5, 0.3, 0.2], "the sample mean"), "only the list of three weights"),
+        ("03-identical", (np.full(3, 1 / 3), np.zeros((3, 2))), "only the list of three weights"),
+        ("03-identical", "they stay", "only the list of three weights"),
         ("03-identical", 0.5, "has shape"),
         ("03-gap", lambda X, q, m: gap(X, q, m) * len(X), "sum over the points"),
         ("03-gap", lambda X, q, m: gap(X, q, m) / q.shape[1], "averaged over the components"),
         ("03-gap", lambda X, q, m: -gap(X, q, m), "sign"),
         ("03-gap", reverse_gap, "exchanged"),
+        ("03-gap", gap_of_each_point, "one by one"),
+        ("03-gap", gap_of_each_term, "single terms"),
+        ("03-gap", gap_from_the_prior, "prior weights"),
+        ("03-gap", lambda X, q, m: -em.lower_bound(X, q, m), "joint density"),
+        ("03-gap", lambda q, X, m: gap(X, q, m), "another order"),
+        ("03-gap", lambda m, X, q: gap(X, q, m), "another order"),
         ("03-gap", lambda X, q, m: gap(X, q, m) / np.log(2), "bits"),
         ("03-gap", lambda X, q, m: em.lower_bound(X, q, m), "the bound itself"),
         ("03-gap", careless_gap, "NaN where some q are zero"),
         ("03-gap", normalised_in_place, "work on a copy"),
         ("03-gap", 0.5, "Give a function"),
         ("03-spherical", lambda X, r: np.sqrt(variances(X, r)), "standard deviation"),
+        ("03-spherical", lambda X, r: 1 / variances(X, r), "precisions"),
+        ("03-spherical", by_determinant, "equal determinant"),
         ("03-spherical", lambda X, r: variances(X, r) * X.shape[1], "all D directions"),
         ("03-spherical", lambda X, r: variances(X, r) * r.mean(axis=0), "number of all points"),
         ("03-spherical", around_the_sample_mean, "component's own mean"),
@@ -133,6 +176,9 @@ def test_right_answers_pass(name, answer):
             "medians",
         ),
         ("03-kmeans", lambda X, means: means, "M-step is missing"),
+        ("03-kmeans", underflowed, "underflowed"),
+        ("03-kmeans", lambda X, means: iterate(X, iterate(X, means)), "one iteration only"),
+        ("03-kmeans", converged, "one iteration only"),
         ("03-kmeans", in_place, "work on a copy"),
         ("03-kmeans", np.zeros((3, 2)), "Give a function"),
     ],
