@@ -59,6 +59,10 @@ def test_unknown_exercise_is_named(name):
         ([1.0], r"the pair has shape (1,), expected (2,)."),
         ([1.0, float("nan")], "the pair contains NaN or infinity."),
         ("two", "the pair should be made of numbers, not str."),
+        (["1.0", "2.0"], "the pair should be made of numbers, not list."),
+        (None, "the pair should be made of numbers, not NoneType."),
+        ([1.0, 2.0j], "the pair should be made of numbers, not list."),
+        ([[1.0], [1.0, 2.0]], "the pair should be made of numbers, not list."),
     ],
 )
 def test_mismatch_says_how_it_differs(answer, message):

@@ -5,6 +5,8 @@ import numpy as np
 from gmmlearn.exercises import exercise, mismatch
 from gmmlearn.gaussian import Gaussian
 
+_RETURNS_NONE = "your function returns None; end it with a return statement."
+
 
 def _gaussian(rng, n_features):
     """Return a random Gaussian that is neither round nor centred."""
@@ -17,12 +19,21 @@ def _close(value, other):
     return mismatch(value, other, "it") is None
 
 
+def _one_number(value, what):
+    """Return `value` as a number and None, or None and what keeps it from being one number."""
+    value = np.squeeze(np.asarray(value))  # (1,) and (1, 1) are one number too
+    if value.dtype.kind in "USc":
+        return None, f"{what} should be a real number, not text or a complex number."
+    fault = mismatch(value, 0.0, what, rtol=np.inf)
+    return (None, fault) if fault else (float(value), None)
+
+
 @exercise("01-halfwidth")
 def halfwidth(answer):
-    fault = mismatch(answer, 0.0, "the correlation", rtol=np.inf)
+    correlation, fault = _one_number(answer, "the correlation")
     if fault:
         return fault
-    correlation = abs(float(answer))  # a negative correlation tells as much
+    correlation = abs(correlation)  # a negative correlation tells as much
     if abs(correlation - 0.5) < 2e-3:
         return "with a correlation of one half the error bar keeps 87 % of its width."
     if abs(correlation - 0.75) < 2e-3:
@@ -47,16 +58,26 @@ def kl(answer):
         fault = _kl_fault(answer(p, q), p, q)
         if fault:
             return fault
-    if not mismatch(answer(p, p), 0.0, "the divergence of p from itself", rtol=1e-8):
-        return None
-    return "the divergence of a Gaussian from itself should be 0."
+    value, fault = _one_number(answer(p, p), "the divergence of p from itself")
+    if fault:
+        return fault
+    if abs(value) > 1e-8:
+        return "the divergence of a Gaussian from itself should be 0."
+    return None
 
 
 def _kl_fault(value, p, q):
     """Say what is wrong with `value` as KL(p || q), by the terms that are missing from it."""
+    if value is None:
+        return _RETURNS_NONE
+    value, fault = _one_number(value, "the divergence")
+    if fault:
+        return fault
     trace, distance, log_dets = _kl_terms(p, q)
-    right = 0.5 * (log_dets - p.n_features + trace + distance)
     backward = _kl_terms(q, p)
+    right = 0.5 * (log_dets - p.n_features + trace + distance)
+    if _close(value, right):
+        return None
     mistakes = {
         "that is the other direction: here p is true and q is believed.": 0.5
         * (sum(backward) - p.n_features),
@@ -65,12 +86,13 @@ def _kl_fault(value, p, q):
         "you forgot the log-determinants.": right - 0.5 * log_dets,
         "the log-determinants have the wrong sign.": right - log_dets,
         "you forgot the distance of the means.": right - 0.5 * distance,
+        "the distance of the means is measured with p's covariance; it should be q's.": right
+        + 0.5 * (backward[1] - distance),
         "the sign is wrong: a divergence is never negative.": -right,
+        "that is in bits; give nats, with the natural logarithm.": right / np.log(2.0),
     }
-    fault = mismatch(value, right, "the divergence")
-    if fault is None:
-        return None
-    return next((say for say, wrong in mistakes.items() if _close(value, wrong)), fault)
+    general = "the divergence is one number, as it should be, but not the right value."
+    return next((say for say, wrong in mistakes.items() if _close(value, wrong)), general)
 
 
 def _kl_terms(p, q):
@@ -97,31 +119,47 @@ def gap(answer):
 
 def _gap_fault(pair, joint, left, right):
     """Say what is wrong with `pair` as mean and std of the middle feature."""
-    fault = mismatch(pair, [0.0, 0.0], "the pair (guess, error bar)", rtol=np.inf)
+    if pair is None:
+        return _RETURNS_NONE
+    try:
+        guess, bar = pair
+    except (TypeError, ValueError):
+        return "your function should return two things: the guess and its error bar."
+    guess, fault = _one_number(guess, "the guess")
+    if not fault:
+        bar, fault = _one_number(bar, "the error bar")
     if fault:
         return fault
-    guess, bar = np.asarray(pair, dtype=float)
     cross, known = joint.covariance[1, [0, 2]], joint.covariance[np.ix_([0, 2], [0, 2])]
     gain = np.linalg.solve(known, cross)
     mean = joint.mean[1] + gain @ (np.array([left, right]) - joint.mean[[0, 2]])
-    variance = joint.covariance[1, 1] - gain @ cross
+    std = np.sqrt(joint.covariance[1, 1] - gain @ cross)
+    if _close(guess, std) and _close(bar, mean):
+        return "the pair is in the wrong order: first the guess, then its error bar."
     if not _close(guess, mean):
-        if _close(guess, (left + right) / 2):
-            return "the guess is the average of the neighbours; use what the Gaussian knows."
-        if _close(guess, joint.condition([0], [left]).mean[0]):
-            return "the guess uses only the left neighbour."
-        if _close(guess, joint.condition([0, 1], [left, right]).mean[0]):
-            return "you conditioned on features 0 and 1; the dead pixel is feature 1."
-        if _close(guess, joint.condition([0, 2], [right, left]).mean[0]):
-            return "left and right are swapped: feature 0 is the left neighbour."
-        return "the guess is not the conditional mean of the dead pixel."
-    if _close(bar, variance):
+        return _guess_fault(guess, mean, joint, left, right)
+    if _close(bar, std**2):
         return "the error bar is the variance; take its square root."
     if _close(bar, np.sqrt(joint.covariance[1, 1])):
         return "the error bar is the one before the neighbours are known."
-    if not _close(bar, np.sqrt(variance)):
+    if not _close(bar, std):
         return "the guess is right, the error bar is not the conditional standard deviation."
     return None
+
+
+def _guess_fault(guess, mean, joint, left, right):
+    """Say which mistake leads to `guess` where `mean` is right."""
+    if _close(guess, mean - joint.mean[1]):
+        return "the guess leaves out the dead pixel's own mean."
+    if _close(guess, (left + right) / 2):
+        return "the guess is the average of the neighbours; use what the Gaussian knows."
+    if _close(guess, joint.condition([0], [left]).mean[0]):
+        return "the guess uses only the left neighbour."
+    if _close(guess, joint.condition([0, 1], [left, right]).mean[0]):
+        return "you conditioned on features 0 and 1; the dead pixel is feature 1."
+    if _close(guess, joint.condition([0, 2], [right, left]).mean[0]):
+        return "left and right are swapped: feature 0 is the left neighbour."
+    return "the guess is not the conditional mean of the dead pixel."
 
 
 @exercise("01-whiten")
@@ -143,10 +181,13 @@ def whitened(answer):
 
 def _whiten_fault(Z, X):
     """Say what keeps `Z` from being a whitened version of `X`."""
+    if Z is None:
+        return _RETURNS_NONE
     fault = mismatch(Z, np.zeros(X.shape), "the result", rtol=np.inf)
     if fault:
         return fault
     Z, n_samples = np.asarray(Z, dtype=float), len(X)
+    centred = X - X.mean(axis=0)
     covariance = np.cov(Z.T, bias=True)
     identity = np.eye(X.shape[1])
     if np.abs(Z.mean(axis=0)).max() > 1e-6:
@@ -154,10 +195,12 @@ def _whiten_fault(Z, X):
     if np.allclose(covariance, identity * (n_samples - 1) / n_samples, atol=1e-6):
         return "you divided by N - 1; here the covariance divides by N."
     if not np.allclose(covariance, identity, atol=1e-6):
+        factor = np.linalg.cholesky(np.cov(X.T, bias=True))
+        if _close(Z, centred @ np.linalg.inv(factor)):
+            return "for points in rows, z = L^-1 (x - mu) reads (X - mu) L^-T: mind the transpose."
         if np.allclose(np.diag(covariance), 1.0, atol=1e-6):
             return "the variances are 1, but the features are still correlated."
         return "the covariance of the result is not the identity."
-    centred = X - X.mean(axis=0)
     linear = centred @ np.linalg.lstsq(centred, Z, rcond=None)[0]
     if not np.allclose(linear, Z, atol=1e-6):
         return "the covariance is right, but the result is no linear map of the points of X."
