@@ -14,6 +14,8 @@ def _narrow_wide(answer):
     if fault is None or "right value" not in fault:
         return fault
     near, far = np.asarray(answer, dtype=float)
+    if np.abs(near - 0.25) < 0.01 and np.abs(far - 1.0) < 0.01:
+        return "Both are responsibilities of component 1; component 0's are asked for."
     if np.abs(far - 1.0) < 0.01:
         return "At x = 100 you name the narrow component. Which finds that point less absurd?"
     if np.abs(near - 0.5) < 0.01:
@@ -41,9 +43,8 @@ def _boundary(answer):
     if not callable(answer):
         return "Pass the function boundary itself, without calling it."
     rng = np.random.default_rng(2)
-    cases = np.column_stack(
-        [rng.uniform(0.55, 0.95, 5), rng.uniform(0.5, 3.0, 5), rng.uniform(0.3, 0.9, 5)]
-    )
+    weights = np.concatenate([rng.uniform(0.05, 0.4, 3), rng.uniform(0.6, 0.95, 3)])
+    cases = np.column_stack([weights, rng.uniform(0.5, 3.0, 6), rng.uniform(0.3, 0.9, 6)])
     weight, a, variance = cases.T
     log_odds = np.log(weight) - np.log1p(-weight)
     expected = variance / (2 * a) * log_odds
@@ -52,12 +53,17 @@ def _boundary(answer):
         return "The function should return one number: a point x."
     mistakes = {
         "The sign is wrong: your boundary moves towards the heavier component.": -expected,
+        "That is the midpoint of the means. It is right for equal weights only.": 0 * expected,
+        "A weight below one half moves the boundary to the other side: mind the sign.": (
+            np.abs(expected)
+        ),
         "You used the odds of the weights; the logarithm is missing.": (
             variance / (2 * a) * weight / (1 - weight)
         ),
         "You used the standard deviation where the variance belongs.": (
             np.sqrt(variance) / (2 * a) * log_odds
         ),
+        "You squared the variance; the argument is s^2 already.": variance**2 / (2 * a) * log_odds,
         "You are off by a factor of 2: multiply out (x + a)^2 - (x - a)^2 again.": 2 * expected,
         "You are off by a factor of one half: mind the 1/2 in the exponent.": expected / 2,
         "You used log(weight) alone; the other component has a weight too.": (
@@ -78,19 +84,25 @@ def _log_mean_exp(answer):
         given = _numbers(answer(terms), allow_infinite=True)
         if not np.array_equal(terms, before):
             return "The function changed its input. Work on a new array."
+        if given is not None and given.shape == ():
+            return "You averaged over the whole array. Take the mean with axis=-1, row by row."
         if given is None or given.shape != (6,):
             shape = None if given is None else given.shape
             return (
                 f"For input of shape (6, 4) the result should be 6 numbers, not {shape}. "
                 "Take the last axis only."
             )
-        total = logsumexp(terms, axis=-1)
+        total, largest = logsumexp(terms, axis=-1), terms.max(axis=-1)
         expected = total - np.log(4)
         mistakes = {
             "You took the sum, not the mean: K is missing.": total,
             "You divided the logarithm by K. The mean divides inside the logarithm.": total / 4,
             "That is the mean of the logarithms, not the logarithm of the mean.": terms.mean(-1),
             "You added log K where it should be subtracted.": total + np.log(4),
+            "You divided by K - 1. A mean of K terms divides by K.": total - np.log(3),
+            "You averaged over all rows at once. Take the mean with axis=-1, row by row.": (
+                largest + np.log(np.exp(terms - largest[:, None]).mean())
+            ),
         }
         fault = _first_fault(given, expected, mistakes)
         if fault:
@@ -106,11 +118,15 @@ def _log_mean_exp(answer):
         apart = _numbers(answer(spread), allow_infinite=True)
         if apart is None or not np.allclose(apart, logsumexp(spread, axis=-1) - np.log(2)):
             return "With terms 5000 apart the result is wrong. Shift each row by its own maximum."
-        empty = np.array([[-np.inf, -np.inf], [-np.inf, 0.0]])
-        corner = _numbers(answer(empty), allow_infinite=True)
-        if corner is None or np.isnan(corner[0]):
+        empty = _numbers(answer(np.full((1, 2), -np.inf)), allow_infinite=True)
+        if empty is None or empty.shape != (1,) or np.isnan(empty[0]):
             return "A row of minus infinities gives NaN. What is -inf minus -inf?"
-        if not (np.isneginf(corner[0]) and np.isclose(corner[1], -np.log(2))):
+        if not np.isneginf(empty[0]):
+            return "A row of minus infinities is a mean of zeros, and log 0 is minus infinity."
+        mixed = _numbers(answer(np.array([[-np.inf, 0.0]])), allow_infinite=True)
+        if mixed is None or mixed.shape != (1,) or np.isnan(mixed[0]):
+            return "A row in which only some terms are minus infinity gives NaN."
+        if not np.isclose(mixed[0], -np.log(2)):
             return "A term of -inf adds zero to the sum, but it is still one of the K terms."
         cube = _numbers(answer(np.zeros((2, 3, 4))))
         if cube is None or cube.shape != (2, 3):
@@ -123,14 +139,16 @@ def _regression(answer):
     if not callable(answer):
         return "Pass the function regress itself, without calling it."
     given, expected = [], []
-    names = ("right", "prior", "level", "inside", "between")
+    names = ("prior", "level", "inside", "between", "other")
     wrong = {name: [] for name in names}
     for seed in range(3):
         mixture, x1 = _random_case(seed)
-        values = _numbers(answer(mixture, x1), allow_infinite=True)
-        if values is None or values.size != 2:
+        values = _pair(answer(mixture, x1))
+        if values.size == 1:
+            return "The function returns one number. Return two: mean and standard deviation."
+        if values.size != 2:
             return "The function should return a pair of numbers: mean and standard deviation."
-        given.append(values.ravel())
+        given.append(values)
         expected.append(_moments_by_integral(mixture, x1))
         for name in names:
             wrong[name].append(_moments_of_slice(mixture, x1, name))
@@ -138,6 +156,10 @@ def _regression(answer):
     wrong = {name: np.array(moments) for name, moments in wrong.items()}
     if np.allclose(given, expected, rtol=1e-6):
         return None
+    if np.allclose(given[:, ::-1], expected, rtol=1e-6):
+        return "The two numbers are right, but in the wrong order: the mean comes first."
+    if np.allclose(given[:, 0], wrong["other"][:, 0]):
+        return "You conditioned on feature 1. The number x1 is a value of feature 0."
     if np.allclose(given[:, 0], wrong["prior"][:, 0]):
         return "You kept the old weights. A component counts by its responsibility for x1."
     if np.allclose(given[:, 0], wrong["level"][:, 0]):
@@ -182,13 +204,23 @@ def _moments_by_integral(mixture, x1):
 
 def _moments_of_slice(mixture, x1, mistake):
     """Return mean and standard deviation of x2 given x1 with one mistake made on purpose."""
-    sliced = mixture.condition([0], [x1])
+    sliced = mixture.condition([1 if mistake == "other" else 0], [x1])
     weights = mixture.weights if mistake == "prior" else sliced.weights
     means = mixture.means[:, 1] if mistake == "level" else sliced.means[:, 0]
     mean = weights @ means
     within = 0.0 if mistake == "between" else weights @ sliced.covariances[:, 0, 0]
     between = 0.0 if mistake == "inside" else weights @ np.square(means - mean)
     return mean, np.sqrt(within + between)
+
+
+def _pair(values):
+    """Return the numbers in `values` as a flat array, each squeezed; empty where there are none."""
+    flat = _numbers(values, allow_infinite=True)
+    if flat is None and isinstance(values, tuple | list):  # such as shapes (1,) and (1, 1)
+        parts = [_numbers(value, allow_infinite=True) for value in values]
+        if all(part is not None and part.size == 1 for part in parts):
+            flat = np.array([part.item() for part in parts])
+    return np.empty(0) if flat is None else flat.ravel()
 
 
 def _numbers(values, allow_infinite=False):

@@ -35,9 +35,25 @@ def shifted_to_nan(log_terms):
 
 
 def drops_zero_terms(log_terms):
-    if np.isinf(log_terms).any():
-        return np.array([-np.inf, 0.0])
-    return log_mean_exp(log_terms)
+    kept = np.isfinite(log_terms).sum(axis=-1)
+    with np.errstate(divide="ignore"):
+        return logsumexp(log_terms, axis=-1) - np.log(np.maximum(kept, 1))
+
+
+def floors_at_a_tiny_number(log_terms):
+    return log_mean_exp(np.maximum(log_terms, -1e9))
+
+
+def nan_for_any_infinity(log_terms):
+    with np.errstate(invalid="ignore"):
+        result = log_mean_exp(log_terms)
+    some = np.isneginf(log_terms).any(axis=-1) & np.isfinite(log_terms).any(axis=-1)
+    return np.where(some, np.nan, result)
+
+
+def mean_without_axis(log_terms):
+    largest = log_terms.max(axis=-1, keepdims=True)
+    return np.log(np.exp(log_terms - largest).mean()) + largest[..., 0]
 
 
 def in_place(log_terms):
@@ -50,6 +66,20 @@ def regress(mixture, x1):
     mean = sliced.weights @ sliced.means[:, 0]
     within = sliced.weights @ sliced.covariances[:, 0, 0]
     return mean, np.sqrt(within + sliced.weights @ (sliced.means[:, 0] - mean) ** 2)
+
+
+def regress_in_matrices(mixture, x1):
+    """The equations word for word: a mean of shape (1,), a standard deviation of shape (1, 1)."""
+    sliced = mixture.condition([0], [x1])
+    mean = sliced.weights @ sliced.means
+    offset = sliced.means - mean
+    within = np.einsum("k,kij->ij", sliced.weights, sliced.covariances)
+    return mean, np.sqrt(within + (sliced.weights * offset.T) @ offset)
+
+
+def regress_other(mixture, x1):
+    sliced = mixture.condition([1], [x1])
+    return sliced.weights @ sliced.means[:, 0], 1.0
 
 
 def regress_prior(mixture, x1):
@@ -82,9 +112,15 @@ def regress_variance(mixture, x1):
         ("02-narrow-wide", [0.75, 0.0]),
         ("02-narrow-wide", np.array([0.75, 1e-9])),
         ("02-boundary", boundary),
+        (
+            "02-boundary",
+            lambda w, a, v, *, unit=1: unit * boundary(w, a, v),
+        ),
         ("02-log-mean-exp", log_mean_exp),
         ("02-regression", regress),
         ("02-regression", lambda mixture, x1: np.array(regress(mixture, x1))),
+        ("02-regression", lambda mixture, x1: list(map(float, regress(mixture, x1)))),
+        ("02-regression", regress_in_matrices),
     ],
 )
 def test_right_answers_pass(name, answer):
@@ -97,6 +133,7 @@ MISTAKES = [
     ("02-narrow-wide", [0.5, 0.0], "weights alone"),
     ("02-narrow-wide", [0.9, 0.0], "standard deviation"),
     ("02-narrow-wide", [0.25, 0.0], "wide component"),
+    ("02-narrow-wide", [0.25, 1.0], "responsibilities of component 1"),
     ("02-narrow-wide", [0.75, 0.5], "one at x = 100"),
     ("02-narrow-wide", [0.6, 0.0], "heights"),
     ("02-narrow-wide", 0.75, "shape"),
@@ -106,6 +143,9 @@ MISTAKES = [
     ("02-boundary", lambda w, a, v: 2 * boundary(w, a, v), "factor of 2"),
     ("02-boundary", lambda w, a, v: boundary(w, a, v) / 2, "one half"),
     ("02-boundary", lambda w, a, v: v / (2 * a) * np.log(w), "log(weight) alone"),
+    ("02-boundary", lambda w, a, v: abs(boundary(w, a, v)), "other side"),
+    ("02-boundary", lambda w, a, v: 0.0, "midpoint"),
+    ("02-boundary", lambda w, a, v: boundary(w, a, v**2), "squared the variance"),
     ("02-boundary", lambda w, a, v: a, "not the right value"),
     ("02-boundary", lambda w, a, v: "here", "one number"),
     ("02-boundary", 0.3, "function boundary itself"),
@@ -113,13 +153,18 @@ MISTAKES = [
     ("02-log-mean-exp", naive_below, "near 1000"),
     ("02-log-mean-exp", shifted_by_all, "5000 apart"),
     ("02-log-mean-exp", shifted_to_nan, "-inf minus -inf"),
+    ("02-log-mean-exp", floors_at_a_tiny_number, "mean of zeros"),
+    ("02-log-mean-exp", nan_for_any_infinity, "only some terms"),
     ("02-log-mean-exp", drops_zero_terms, "still one of the K"),
+    ("02-log-mean-exp", lambda a: logsumexp(a, axis=-1) - np.log(a.shape[-1] - 1), "K - 1"),
+    ("02-log-mean-exp", mean_without_axis, "axis=-1"),
+    ("02-log-mean-exp", lambda a: logsumexp(a, axis=0), "last axis"),
     ("02-log-mean-exp", in_place, "changed its input"),
     ("02-log-mean-exp", lambda a: logsumexp(a, axis=-1), "K is missing"),
     ("02-log-mean-exp", lambda a: logsumexp(a, axis=-1) / 4, "inside the logarithm"),
     ("02-log-mean-exp", lambda a: a.mean(axis=-1), "mean of the logarithms"),
     ("02-log-mean-exp", lambda a: logsumexp(a, axis=-1) + np.log(4), "subtracted"),
-    ("02-log-mean-exp", lambda a: logsumexp(a) - np.log(a.size), "last axis"),
+    ("02-log-mean-exp", lambda a: logsumexp(a) - np.log(a.size), "axis=-1"),
     ("02-log-mean-exp", 1.0, "function log_mean_exp itself"),
     ("02-regression", regress_prior, "old weights"),
     ("02-regression", regress_level, "moves with x1"),
@@ -128,7 +173,12 @@ MISTAKES = [
     ("02-regression", regress_within, "their means differ"),
     ("02-regression", regress_between, "own variance"),
     ("02-regression", lambda m, x1: (regress(m, x1)[0], 7.0), "standard deviation is not"),
-    ("02-regression", lambda mixture, x1: 0.0, "pair"),
+    ("02-regression", lambda mixture, x1: regress(mixture, x1)[::-1], "wrong order"),
+    ("02-regression", regress_other, "feature 0"),
+    ("02-regression", lambda mixture, x1: 0.0, "one number"),
+    ("02-regression", lambda mixture, x1: np.array([0.0]), "one number"),
+    ("02-regression", lambda mixture, x1: (0.0, 1.0, 2.0), "pair"),
+    ("02-regression", lambda mixture, x1: (0.0, "wide"), "pair"),
     ("02-regression", (0.0, 1.0), "function regress itself"),
 ]
 
