@@ -1,0 +1,316 @@
+"""GaussianMixture: scikit-learn's API, faster, and with what its users ask for (chapters 5, 6)."""
+
+import warnings
+from numbers import Integral, Real
+
+import numpy as np
+from sklearn.base import BaseEstimator, DensityMixin, _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import validate_data
+
+from gmmlearn._validation import as_numbers, as_probabilities
+from gmmlearn.ascent import Progress, climb, step
+from gmmlearn.covariance import STRUCTURES, Parameters
+from gmmlearn.scoring import Scoring, as_weight
+from gmmlearn.starts import STARTS, blank
+from gmmlearn.statistics import Posterior, Table
+
+
+class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
+    """Mixture of Gaussians, fitted by EM; replaces scikit-learn's class of the same name.
+
+    Parameters
+    ----------
+    n_components : int, default=1
+        Number of components K.
+    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+        Each component has its own matrix; all share one matrix; each has its own variance for each
+        feature; each has one variance.
+    tol : float, default=1e-3
+        Stop when the bound changes by less than this, in nats per sample.
+    reg_covar : float, default=1e-6
+        Variance added to the diagonal of each covariance, in squared units of X.
+    max_iter : int, default=100
+        Largest number of EM iterations.
+    n_init : int, default=1
+        Number of starts; the fit with the highest bound is kept.
+    init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
+        How the starting responsibilities are made: from k-means clusters, from K points far apart,
+        at random, or from K random points.
+    weights_init : array-like (K,), default=None
+        Starting weights instead.
+    means_init : array-like (K, D), default=None
+        Starting means instead.
+    precisions_init : array-like, default=None
+        Starting precisions (inverse covariances) instead, in the shape of `precisions_`.
+    random_state : int, RandomState or None, default=None
+        Source of randomness for the starts and for `sample`.
+    warm_start : bool, default=False
+        Whether `fit` goes on from the last fit.
+    verbose : int, default=0
+        1: a bar with the bound on long fits if tqdm is installed, otherwise scikit-learn's lines;
+        2: scikit-learn's lines with bound and seconds.
+    verbose_interval : int, default=10
+        Iterations between lines.
+
+    Attributes
+    ----------
+    weights_ : array (K,)
+        Mixing weights.
+    means_ : array (K, D)
+        Means.
+    covariances_ : array (K, D, D), (D, D), (K, D) or (K,)
+        Covariances: full, tied, diag, spherical.
+    precisions_ : array
+        Their inverses, in the same shape.
+    precisions_cholesky_ : array
+        Upper triangular U with precision U U', or 1 / std, in the same shape.
+    converged_ : bool
+        Whether the best fit changed by less than `tol`.
+    n_iter_ : int
+        Iterations of the best fit.
+    lower_bound_ : float
+        Its bound before the last M-step, mean nats per sample.
+    lower_bounds_ : list of float
+        Its bound before each M-step.
+    n_features_in_ : int
+        Number of features D.
+    feature_names_in_ : array of str (D,)
+        Names of the features, if X had any.
+
+    Notes
+    -----
+    With the same integer seed and settings, starts, labels and parameters are scikit-learn's, except
+    for these differences on purpose:
+
+    =====================  ======================================  =================================
+    what                   scikit-learn                            here
+    =====================  ======================================  =================================
+    ``sample``             an integer `random_state` gives the     draws anew at each call; pass an
+                           same points at every call               integer to ``sample`` to repeat
+    float32 data           computed and returned in float32        computed and returned in float64
+    tied covariance,       the first covariance depends on where   as if X were centred first
+    start from points      the origin of X is
+    component without      mean 0, covariance ``reg_covar``        keeps its parameters
+    samples
+    `fit` and `score`      no weights                              ``sample_weight``
+    initial parameters     replaced by checked copies              left as they were passed
+    verbose=1              lines                                   a bar, if tqdm is installed
+    =====================  ======================================  =================================
+
+    References
+    ----------
+    dempster1977maximum; bishop2006pattern, chapter 9.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
+    >>> mixture = GaussianMixture(n_components=2, random_state=0).fit(X)
+    >>> mixture.means_
+    array([[10.,  2.],
+           [ 1.,  2.]])
+    >>> mixture.predict([[0, 0], [12, 3]])
+    array([1, 0])
+    """
+
+    _parameter_constraints: dict = {  # noqa: RUF012
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "covariance_type": [StrOptions(set(STRUCTURES))],
+        "tol": [Interval(Real, 0.0, None, closed="left")],
+        "reg_covar": [Interval(Real, 0.0, None, closed="left")],
+        "max_iter": [Interval(Integral, 0, None, closed="left")],
+        "n_init": [Interval(Integral, 1, None, closed="left")],
+        "init_params": [StrOptions(set(STARTS))],
+        "weights_init": ["array-like", None],
+        "means_init": ["array-like", None],
+        "precisions_init": ["array-like", None],
+        "random_state": ["random_state"],
+        "warm_start": ["boolean"],
+        "verbose": ["verbose"],
+        "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+    }
+
+    def __init__(
+        self,
+        n_components=1,
+        *,
+        covariance_type="full",
+        tol=1e-3,
+        reg_covar=1e-6,
+        max_iter=100,
+        n_init=1,
+        init_params="kmeans",
+        weights_init=None,
+        means_init=None,
+        precisions_init=None,
+        random_state=None,
+        warm_start=False,
+        verbose=0,
+        verbose_interval=10,
+    ):
+        self.n_components = n_components
+        self.covariance_type = covariance_type
+        self.tol = tol
+        self.reg_covar = reg_covar
+        self.max_iter = max_iter
+        self.n_init = n_init
+        self.init_params = init_params
+        self.weights_init = weights_init
+        self.means_init = means_init
+        self.precisions_init = precisions_init
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.verbose_interval = verbose_interval
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None):
+        """Fit the mixture to `X` by EM (algorithm em-algorithm).
+
+        Parameters
+        ----------
+        X : array-like (N, D)
+            Points.
+        y : ignored
+        sample_weight : array-like (N,), optional
+            Weight of each row; an integer weight equals the row repeated.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError
+            If an argument is malformed, or a component's covariance becomes singular: raise
+            `reg_covar` or use fewer components.
+        """
+        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        weight = None
+        if sample_weight is not None:
+            weight = as_weight(sample_weight, len(X))
+            if not weight.all():
+                X, weight = X[weight > 0], weight[weight > 0]
+        if len(X) < self.n_components:
+            raise ValueError(
+                f"n_components is {self.n_components}, but X has only n_samples = {len(X)} rows "
+                "(of positive weight). Use at most one component for each."
+            )
+        given = self._given_parameters(X.shape[1])
+        warm = self.warm_start and hasattr(self, "converged_")
+        table = Table(X, self._structure, self.n_components, weight)
+        reg_covar = self.reg_covar / table.frame.scale**2
+        shift = -float(np.log(table.frame.scale).sum())
+        progress = Progress(self.verbose, self.verbose_interval, shift, self.max_iter)
+        random_state = check_random_state(self.random_state)
+        best, bound = None, self.lower_bound_ - shift if warm else -np.inf
+        with table.workers():
+            for number in range(1 if warm else self.n_init):
+                progress.start(number)
+                if warm:
+                    start = Posterior(self._structure, self._params_in(table.frame))
+                else:
+                    start = self._start(X, table, given, reg_covar, random_state)
+                if self.max_iter == 0:
+                    best = (start.params, [], False)
+                    continue
+                arrived = climb(table, start, bound, self.max_iter, self.tol, reg_covar, progress)
+                if best is None or arrived.lower_bounds[-1] > best[1][-1]:
+                    best = arrived
+        self._keep(table.frame, *best)
+        self.lower_bounds_ = [bound + shift for bound in self.lower_bounds_]
+        self.lower_bound_ = self.lower_bounds_[-1] if self.lower_bounds_ else -np.inf
+        if not self.converged_ and self.max_iter > 0:
+            self._warn_not_converged()
+        self.__dict__.pop("_stream", None)
+        return self
+
+    def fit_predict(self, X, y=None, sample_weight=None):
+        """Fit the mixture to `X` and return the most probable component of each row.
+
+        Parameters
+        ----------
+        X : array-like (N, D)
+            Points.
+        y : ignored
+        sample_weight : array-like (N,), optional
+            Weight of each row.
+
+        Returns
+        -------
+        int array (N,)
+            Component labels.
+        """
+        return self.fit(X, sample_weight=sample_weight).predict(X)
+
+    def _start(self, X, table, given, reg_covar, random_state):
+        """Return the Posterior of the starting parameters in the frame."""
+        structure, params = self._structure, given
+        if None in given:
+            respond = STARTS[self.init_params](X, self.n_components, table.weight, random_state)
+            blank_params = blank(table, self.n_components)
+            posterior, sums = step(table, respond, blank_params, reg_covar)
+            # Shares of all samples, which sum to less than one if only single points were taken.
+            weights = posterior.params.weights * (sums.counts.sum() / table.total_weight)
+            own = table.frame.leave(posterior.params._replace(weights=weights), structure)
+            params = [b if a is None else a for a, b in zip(given, own, strict=True)]
+        return Posterior(structure, table.frame.enter(Parameters(*params), structure))
+
+    def _given_parameters(self, n_features):
+        """Return weights, means, covariances and their factors as passed, or None for each."""
+        weights, means, covariances, factors = None, None, None, None
+        if self.weights_init is not None:
+            weights = as_probabilities(self.weights_init, "weights_init")
+            _require_shape(weights, (self.n_components,), "weights_init")
+        if self.means_init is not None:
+            means = as_numbers(self.means_init, "means_init", 2, "(n_components, n_features)")
+            _require_shape(means, (self.n_components, n_features), "means_init")
+        if self.precisions_init is not None:
+            covariances, factors = self._given_precisions(n_features)
+        return weights, means, covariances, factors
+
+    def _given_precisions(self, n_features):
+        """Return the covariances and factors that belong to `precisions_init`."""
+        structure = self._structure
+        shape = structure.shape(self.n_components, n_features)
+        public = structure.to_public(np.empty(shape)).shape
+        precisions = as_numbers(self.precisions_init, "precisions_init", len(public), str(public))
+        _require_shape(precisions, public, "precisions_init")
+        try:
+            factors = structure.factor_precisions(structure.to_internal(precisions))
+        except ValueError as error:
+            raise ValueError(
+                f"precisions_init should be symmetric and positive definite, but {error}. "
+                "Invert covariances with np.linalg.inv and average with the transpose."
+            ) from None
+        return structure.invert(factors), factors
+
+    def _keep(self, frame, params, lower_bounds, converged):
+        """Store a fit as the fitted attributes."""
+        structure = self._structure
+        params = frame.leave(params, structure)
+        self.weights_, self.means_ = params.weights, params.means
+        self.covariances_ = structure.to_public(params.covariances)
+        self.precisions_cholesky_ = structure.to_public(params.precisions_cholesky)
+        self.precisions_ = structure.to_public(structure.precisions(params.precisions_cholesky))
+        self.lower_bounds_, self.converged_ = lower_bounds, converged
+        self.n_iter_ = len(lower_bounds)
+
+    def _warn_not_converged(self):
+        from sklearn.exceptions import ConvergenceWarning
+
+        warnings.warn(
+            "Best performing initialization did not converge. Try different init parameters, or "
+            "increase max_iter, tol, or check for degenerate data.",
+            ConvergenceWarning,
+            stacklevel=3,
+        )
+
+
+
+def _require_shape(values, shape, name):
+    """Raise ValueError unless `values` has `shape`."""
+    if values.shape != shape:
+        raise ValueError(f"{name} has shape {values.shape}, expected {shape}.")

@@ -1,0 +1,359 @@
+"""One block loop of additive sufficient statistics: the E-step, and all that the M-step needs.
+
+The rows of X are visited a block at a time, in coordinates centred on the data and scaled by powers
+of two (`Frame`), so that responsibilities are never stored for more than a block. Blocks are shared
+among threads in fixed stripes, whose sums are added in order: the result does not depend on the
+number of threads.
+"""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from functools import cached_property, lru_cache
+from typing import NamedTuple
+
+import numpy as np
+
+from gmmlearn.covariance import EPS, Parameters, Sums
+from gmmlearn.gaussian import LOG_2PI
+
+LOSS_LIMIT = 2.0**23
+"""Largest `amplification` for which the square is expanded: costs up to 23 of 53 bits."""
+BLOCK_BYTES = 1 << 20
+"""Size of one thread's block of features and responsibilities; about a core's own cache."""
+MAX_STRIPES = 32
+
+
+class Frame(NamedTuple):
+    """Coordinates z = (x - origin) / scale; scales are powers of two, so scaling rounds nothing."""
+
+    origin: np.ndarray
+    """The middle of the data (D,)."""
+    scale: np.ndarray
+    """About the standard deviation of each feature (D,); one value for all if isotropic."""
+
+    @classmethod
+    def around(cls, mean, variance, structure):
+        """Return the frame for data of this mean and variance (D,)."""
+        if structure.isotropic:
+            variance = np.full_like(variance, variance.max())
+        std = np.sqrt(np.where(variance > 0, variance, 1.0))
+        return cls(mean, np.ldexp(1.0, np.frexp(std)[1]))
+
+    @classmethod
+    def of_parameters(cls, params, structure):
+        """Return the frame around a mixture's own mean and spread."""
+        weights = params.weights / params.weights.sum()
+        mean = weights @ params.means
+        variance = weights @ (np.square(params.means - mean))
+        return cls.around(mean, variance + structure.variances(params.covariances).max(0), structure)
+
+    def enter(self, params, structure):
+        """Return parameters of x as parameters of z."""
+        means = (params.means - self.origin) / self.scale
+        return params._replace(means=means)._replace(**self._rescale(params, structure, -1))
+
+    def leave(self, params, structure):
+        """Return parameters of z as parameters of x."""
+        means = params.means * self.scale + self.origin
+        return params._replace(means=means)._replace(**self._rescale(params, structure, 1))
+
+    def _rescale(self, params, structure, power):
+        """Return covariances and their factors for features multiplied by scale ** power."""
+        both = structure.rescale(
+            params.covariances, params.precisions_cholesky, self.scale**power
+        )
+        return dict(zip(Parameters._fields[2:], both, strict=True))
+
+
+class Block(NamedTuple):
+    """Rows that share a pattern of missing values."""
+
+    rows: slice | np.ndarray
+    size: int
+    seen: np.ndarray | None
+    """Indices of the features that are not missing; None if all are there."""
+
+
+class Table:
+    """Data prepared for sweeps: a frame, and blocks of rows.
+
+    Parameters
+    ----------
+    X : array (N, D)
+        Points; NaN is missing. Never written to, never copied as a whole.
+    structure : a structure of `covariance`
+    n_components : int
+        Number of components, which sets the size of the blocks.
+    weight : array (N,), optional
+        Weights of the rows.
+    frame : Frame, optional
+        Coordinates; by default measured from X.
+    """
+
+    def __init__(self, X, structure, n_components, weight=None, frame=None):
+        self.X, self.weight, self.structure = X, weight, structure
+        self.n_samples, self.n_features = X.shape
+        self.total_weight = float(self.n_samples if weight is None else weight.sum())
+        self.n_statistics = structure.n_statistics(self.n_features)
+        size = BLOCK_BYTES // (8 * (self.n_statistics + n_components))
+        self.block_size = int(np.clip(size & ~63, 128, 4096))
+        self.patterns = _patterns(X)
+        self.blocks = self._cut()
+        self._buffers = threading.local()
+        self._map, self._kept = map, None
+        self.frame = frame if frame is not None else self._measure()
+
+    def _cut(self):
+        """Return all rows as blocks: complete rows first, then one pattern after another."""
+        blocks, step = [], self.block_size
+        for rows, seen in self.patterns:
+            n_rows = self.n_samples if rows is None else len(rows)
+            for start in range(0, n_rows, step):
+                stop = min(start + step, n_rows)
+                part = slice(start, stop) if rows is None else rows[start:stop]
+                blocks.append(Block(part, stop - start, seen))
+        return blocks
+
+    def _measure(self):
+        """Return the frame of the data, from one pass around a few of its rows."""
+        few = self.X[:: max(1, self.n_samples // 256)].astype(np.float64)
+        there = np.isfinite(few)
+        shift = np.where(there, few, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
+        sums = np.zeros((3, self.n_features))
+        for rows, _, seen in self.blocks:
+            part = self.X[rows] - shift
+            weight = None if self.weight is None else self.weight[rows, None]
+            here = np.ones_like(part) if seen is None else ~np.isnan(part)
+            here = here if weight is None else here * weight
+            part = part if seen is None else np.nan_to_num(part)
+            sums += [here.sum(axis=0), (here * part).sum(axis=0), (here * part * part).sum(axis=0)]
+        self._refuse_empty(sums[0])
+        mean = sums[1] / sums[0]
+        variance = np.maximum(sums[2] / sums[0] - mean**2, 0.0)
+        if not np.isfinite(variance).all():
+            raise ValueError(
+                f"X has values as large as {np.nanmax(np.abs(self.X)):.3g}, whose squares overflow. "
+                "Divide such features by a constant first."
+            )
+        # What is left of a constant feature is rounding.
+        variance[variance <= (8 * EPS * (np.abs(shift) + np.abs(mean))) ** 2] = 0.0
+        frame = Frame.around(shift + mean, variance, self.structure)
+        self.variance = variance / frame.scale**2
+        return frame
+
+    def _refuse_empty(self, totals):
+        """Raise if a feature has no value at all."""
+        if not (totals > 0).all():
+            raise ValueError(
+                f"Feature {int(np.argmin(totals))} of X has no value (all missing, or weight 0). "
+                "Drop the feature."
+            )
+
+    @contextmanager
+    def workers(self):
+        """Share blocks among as many threads as BLAS may use, each with one BLAS thread."""
+        n_threads = _blas_threads() if len(self.blocks) > 3 else 1
+        if n_threads == 1:
+            yield
+            return
+        with (
+            _threadpools().limit(limits=1, user_api="blas"),
+            ThreadPoolExecutor(n_threads) as pool,
+        ):
+            self._map = pool.map
+            try:
+                yield
+            finally:
+                self._map = map
+
+    def map_stripes(self, function):
+        """Return ``function(blocks)`` for each stripe of blocks, in order."""
+        n_stripes = min(len(self.blocks), MAX_STRIPES)
+        edges = np.linspace(0, len(self.blocks), n_stripes + 1).astype(int)
+        stripes = [self.blocks[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        return list(self._map(function, stripes))
+
+    def load(self, block, with_features):
+        """Return features (P, B) of a complete block, and their rows for z, (D, B)."""
+        if self._kept is not None:
+            return self._kept
+        if not hasattr(self._buffers, "features"):
+            shape = (self.n_statistics, self.block_size)
+            self._buffers.features = np.empty(shape)
+        features = self._buffers.features[:, : block.size]
+        Z = features[-1 - self.n_features : -1]
+        np.subtract(self.X[block.rows].T, self.frame.origin[:, None], out=Z)
+        Z /= self.frame.scale[:, None]
+        if with_features:
+            self.structure.fill_features(features, self.n_features)
+            if len(self.blocks) == 1:
+                self._kept = features, Z
+        return features, Z
+
+    def load_seen(self, block):
+        """Return the values (O, B) that an incomplete block has, in the frame."""
+        part = self.X[block.rows][:, block.seen].T
+        return (part - self.frame.origin[block.seen, None]) / self.frame.scale[block.seen, None]
+
+    @cached_property
+    def total(self):
+        """Scatter of the complete rows about the origin of the frame, (D, D)."""
+
+        def stripe(blocks):
+            total = np.zeros((self.n_features, self.n_features))
+            for block in blocks:
+                if block.seen is None:
+                    _, Z = self.load(block, False)
+                    total += (Z if self.weight is None else Z * self.weight[block.rows]) @ Z.T
+            return total
+
+        return sum(self.map_stripes(stripe))
+
+
+class Posterior:
+    """The E-step for one set of parameters, by the route that keeps the digits.
+
+    Parameters
+    ----------
+    structure : a structure of `covariance`
+    params : Parameters
+        In the frame of the data.
+    """
+
+    def __init__(self, structure, params):
+        self.structure, self.params = structure, params
+        reach = np.abs(params.means) + np.sqrt(structure.variances(params.covariances))
+        risk = structure.amplification(reach, params.precisions_cholesky)
+        self.expanded = risk <= LOSS_LIMIT
+        self.natural = structure.natural(params) if self.expanded else None
+
+    def log_joint(self, features, Z):
+        """Return log pi_k + log N(x; ...) (K, B), without the structure's common term."""
+        if self.expanded:
+            return self.natural @ features
+        params = self.params
+        return self._from_distances(
+            self.structure.mahalanobis(Z, params.means, params.precisions_cholesky),
+            params.precisions_cholesky,
+            len(Z),
+        )
+
+    def whole_log_joint(self, table, block):
+        """Return log pi_k + log N(x; ...) (K, B) of any block, in the frame."""
+        features, Z = table.load(block, self.expanded)
+        log_joint = self.log_joint(features, Z)
+        if self.expanded and self.structure.shared:
+            log_joint += self.structure.common(Z, self.params)
+        return log_joint
+
+    def _from_distances(self, distances, precisions_cholesky, n_features):
+        """Turn squared distances into log joint densities, in place."""
+        log_det = self.structure.log_det_precision(precisions_cholesky, n_features)
+        with np.errstate(divide="ignore"):
+            constant = np.log(self.params.weights) + log_det - 0.5 * n_features * LOG_2PI
+        distances *= -0.5
+        distances += constant[:, None]
+        return distances
+
+    def outside(self, table):
+        """Return the sum over all rows of the common term that `respond` leaves out, nats."""
+        if not (self.expanded and self.structure.shared):
+            return 0.0
+        return self.structure.common_total(self.params, table.total)
+
+    def respond(self, block, features, Z):
+        """Return log p(x) (B,), without the common term, and responsibilities (K, B)."""
+        log_joint = self.log_joint(features, Z)
+        return normalise(log_joint), log_joint
+
+
+def normalise(log_joint):
+    """Turn log joint densities (K, B) into responsibilities in place; return log p(x) (B,)."""
+    top = log_joint.max(axis=0)
+    log_joint -= top
+    np.exp(log_joint, out=log_joint)
+    norm = log_joint.sum(axis=0)
+    log_joint *= 1.0 / norm
+    top += np.log(norm)
+    return top
+
+
+def sweep(table, posterior, centres=None):
+    """Visit all rows once; return their Sums (eq. em-e-step, em-counts).
+
+    Parameters
+    ----------
+    table : Table
+    posterior : Posterior, or any object with its `respond`
+        Responsibilities of each block.
+    centres : array (K, D), optional
+        Take the sums about these points, one for each component, without expanding any square. By
+        default about the origin of the frame, as one matrix product.
+
+    Returns
+    -------
+    Sums
+    """
+    structure, n_features = table.structure, table.n_features
+
+    def stripe(blocks):
+        log_prob, total = 0.0, None
+        for block in blocks:
+            features, Z = table.load(block, True)
+            log_norm, resp = posterior.respond(block, features, Z)
+            if table.weight is not None:
+                weight = table.weight[block.rows]
+                log_norm, resp = log_norm * weight, resp * weight
+            log_prob += float(np.sum(log_norm))
+            part = [resp @ features.T] if centres is None else _about(structure, Z, resp, centres)
+            total = part if total is None else _add(total, part)
+        return [log_prob, *total]
+
+    stripes = table.map_stripes(stripe)
+    log_prob, *parts = stripes[0]
+    for other in stripes[1:]:
+        log_prob, parts = log_prob + other[0], _add(parts, other[1:])
+    log_prob += posterior.outside(table)
+    if centres is None:
+        total = table.total if structure.shared else None
+        return structure.unpack(log_prob, parts[0], n_features, total)
+    return Sums(log_prob, *parts)
+
+
+def _add(parts, others):
+    """Add arrays pairwise, in place."""
+    for part, other in zip(parts, others, strict=True):
+        part += other
+    return parts
+
+
+def _about(structure, Z, resp, centres):
+    """Return counts, first and second sums of points (D, B) about each centre in turn."""
+    n_components, n_features = centres.shape
+    second = np.zeros(structure.shape(n_components, n_features))
+    first = np.empty((n_components, n_features))
+    for k, centre in enumerate(centres):
+        centred = Z - centre[:, None]
+        first[k] = centred @ resp[k]
+        second[k % len(second)] += structure.scatter(centred, resp[k])
+    return [resp.sum(axis=1), first, second]
+
+
+@lru_cache(maxsize=1)
+def _threadpools():
+    """Return the controller of the loaded BLAS libraries."""
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def _blas_threads():
+    """Return how many threads BLAS may use now; 1 if that cannot be known."""
+    pools = _threadpools().select(user_api="blas").info()
+    return max((pool["num_threads"] for pool in pools), default=1)
+
+
+def _patterns(X):
+    """Return (rows, seen features) for each pattern of missing values; rows None means all."""
+    return [(None, None)]
