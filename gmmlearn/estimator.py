@@ -199,6 +199,7 @@ class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
                 "(of positive weight). Use at most one component for each."
             )
         given = self._given_parameters(X.shape[1])
+        self._check_warm_start(X.shape[1])
         warm = self.warm_start and hasattr(self, "converged_")
         table = Table(X, self._structure, self.n_components, weight)
         reg_covar = self.reg_covar / table.frame.scale**2
@@ -245,10 +246,23 @@ class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
         """
         return self.fit(X, sample_weight=sample_weight).predict(X)
 
+    def _check_warm_start(self, n_features):
+        """Raise if `fit` cannot go on from the last fit."""
+        if not (self.warm_start and hasattr(self, "converged_")):
+            return
+        shape = self._structure.shape(self.n_components, n_features)
+        if self.means_.shape != (self.n_components, n_features) or shape != np.shape(
+            self._structure.to_internal(self.covariances_)
+        ):
+            raise ValueError(
+                "warm_start cannot go on: n_components, covariance_type or the number of features "
+                "differs from the last fit. Set warm_start=False."
+            )
+
     def _start(self, X, table, given, reg_covar, random_state):
         """Return the Posterior of the starting parameters in the frame."""
         structure, params = self._structure, given
-        if None in given:
+        if any(part is None for part in given):
             respond = STARTS[self.init_params](X, self.n_components, table.weight, random_state)
             blank_params = blank(table, self.n_components)
             posterior, sums = step(table, respond, blank_params, reg_covar)
@@ -307,7 +321,6 @@ class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
             ConvergenceWarning,
             stacklevel=3,
         )
-
 
 
 def _require_shape(values, shape, name):

@@ -44,10 +44,15 @@ class Scoring:
         def stripe(blocks):
             for block in blocks:
                 log_joint = posterior.whole_log_joint(table, block)
+                if not np.isfinite(log_joint.max(axis=0)).all():
+                    raise ValueError(
+                        "X has a row so far from the mixture that its squared distance overflows. "
+                        "Look for a wrong unit or a placeholder such as 1e300."
+                    )
                 log_joint -= log_scale
                 values[block.rows] = function(log_joint)
 
-        with table.workers():
+        with table.workers(), np.errstate(over="ignore", invalid="ignore"):
             table.map_stripes(stripe)
         return values
 
@@ -206,9 +211,10 @@ def as_weight(sample_weight, n_samples):
         raise ValueError(
             f"sample_weight has {len(weight)} entries, but X has {n_samples} rows. Pass one each."
         )
-    if (weight < 0).any() or not weight.any():
+    if (weight < 0).any():
         raise ValueError(
-            f"sample_weight must hold numbers >= 0, not all 0; the smallest is {weight.min():g}. "
-            "Use 0 for rows to leave out."
+            f"sample_weight has a negative entry ({weight.min():g}). Use 0 for rows to leave out."
         )
+    if not weight.any():
+        raise ValueError("sample_weight is zero everywhere. Give some row a positive weight.")
     return weight

@@ -78,9 +78,7 @@ def by_kmeans_plusplus(X, n_components, weight, random_state):
     """Start from K points far apart."""
     from sklearn.cluster import kmeans_plusplus
 
-    _, indices = kmeans_plusplus(
-        X, n_components, sample_weight=weight, random_state=random_state
-    )
+    _, indices = kmeans_plusplus(X, n_components, sample_weight=weight, random_state=random_state)
     return Single(indices, weight)
 
 

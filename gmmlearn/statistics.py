@@ -46,7 +46,9 @@ class Frame(NamedTuple):
         weights = params.weights / params.weights.sum()
         mean = weights @ params.means
         variance = weights @ (np.square(params.means - mean))
-        return cls.around(mean, variance + structure.variances(params.covariances).max(0), structure)
+        return cls.around(
+            mean, variance + structure.variances(params.covariances).max(0), structure
+        )
 
     def enter(self, params, structure):
         """Return parameters of x as parameters of z."""
@@ -60,9 +62,7 @@ class Frame(NamedTuple):
 
     def _rescale(self, params, structure, power):
         """Return covariances and their factors for features multiplied by scale ** power."""
-        both = structure.rescale(
-            params.covariances, params.precisions_cholesky, self.scale**power
-        )
+        both = structure.rescale(params.covariances, params.precisions_cholesky, self.scale**power)
         return dict(zip(Parameters._fields[2:], both, strict=True))
 
 
@@ -121,16 +121,17 @@ class Table:
         there = np.isfinite(few)
         shift = np.where(there, few, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
         sums = np.zeros((3, self.n_features))
-        for rows, _, seen in self.blocks:
-            part = self.X[rows] - shift
-            weight = None if self.weight is None else self.weight[rows, None]
-            here = np.ones_like(part) if seen is None else ~np.isnan(part)
-            here = here if weight is None else here * weight
-            part = part if seen is None else np.nan_to_num(part)
-            sums += [here.sum(axis=0), (here * part).sum(axis=0), (here * part * part).sum(axis=0)]
-        self._refuse_empty(sums[0])
-        mean = sums[1] / sums[0]
-        variance = np.maximum(sums[2] / sums[0] - mean**2, 0.0)
+        with np.errstate(over="ignore", invalid="ignore"):
+            for rows, size, seen in self.blocks:
+                seen = slice(None) if seen is None else seen
+                part = self.X[rows][:, seen] - shift[seen]
+                weight = np.ones(size) if self.weight is None else self.weight[rows]
+                first = weight @ part
+                part *= part
+                sums[:, seen] += [np.full_like(first, weight.sum()), first, weight @ part]
+            self._refuse_empty(sums[0])
+            mean = sums[1] / sums[0]
+            variance = np.maximum(sums[2] / sums[0] - mean**2, 0.0)
         if not np.isfinite(variance).all():
             raise ValueError(
                 f"X has values as large as {np.nanmax(np.abs(self.X)):.3g}, whose squares overflow. "
