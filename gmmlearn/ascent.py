@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gmmlearn.covariance import EPS, Parameters, SingularCovariance
-from gmmlearn.statistics import LOSS_LIMIT, Posterior, sweep
+from gmmlearn.statistics import Posterior, lossy, sweep
 
 
 class Climb(NamedTuple):
@@ -26,8 +26,8 @@ def maximise(table, sums, centres, previous, reg_covar):
     ----------
     table : Table
     sums : Sums
-    centres : array (K, D) or None
-        The points that the sums were taken about; None for the origin.
+    centres : array (K, D)
+        The points that the sums were taken about.
     previous : Parameters
         What a component without any sample keeps.
     reg_covar : array (D,)
@@ -41,7 +41,7 @@ def maximise(table, sums, centres, previous, reg_covar):
     offsets = sums.first / counts[:, None]
     covariances = table.structure.centred_moments(sums.second, counts, offsets)
     covariances = table.structure.add_diagonal(covariances, reg_covar)
-    means = offsets if centres is None else centres + offsets
+    means = centres + offsets
     empty = sums.counts < 10 * EPS
     if empty.any():
         means = np.where(empty[:, None], previous.means, means)
@@ -74,25 +74,30 @@ def step(table, posterior, previous, reg_covar):
     SingularCovariance
         If a component has no spread in some direction.
     """
-    structure = table.structure
-    centres = None if posterior.expanded else previous.means
+    structure, exact = table.structure, posterior.exact
+    centres = _only(previous.means, exact)
     for last in (False, True):
-        sums = sweep(table, posterior, centres)
+        sums = sweep(table, posterior, centres, exact)
         weights, means, covariances = maximise(table, sums, centres, previous, reg_covar)
         try:
             new = Parameters(weights, means, covariances, structure.factor(covariances))
+            risk = structure.amplification(np.abs(means - centres), new.precisions_cholesky)
+            more = lossy(structure, risk)
         except SingularCovariance:
             if last:
                 raise
-        else:
-            after = Posterior(structure, new)
-            if last or (centres is None and after.expanded):
-                break
-            offsets = np.abs(means if centres is None else means - centres)
-            if structure.amplification(offsets, new.precisions_cholesky) <= LOSS_LIMIT:
-                break
-        centres = means
-    return after, sums
+            more = np.arange(len(means))
+        if last or not len(more):
+            return Posterior(structure, new), sums
+        exact = np.union1d(exact, more)
+        centres = _only(means, exact)
+
+
+def _only(means, exact):
+    """Return `means` with zeros for the components that are not in `exact`."""
+    centres = np.zeros_like(means)
+    centres[exact] = means[exact]
+    return centres
 
 
 def climb(table, posterior, bound, max_iter, tol, reg_covar, progress):

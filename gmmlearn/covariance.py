@@ -120,17 +120,14 @@ class _Matrix:
         return np.log(np.diagonal(precisions_cholesky, axis1=1, axis2=2)).sum(axis=1)
 
     def amplification(self, magnitudes, precisions_cholesky):
-        """Bound the largest sum of absolute terms when the square is expanded; times EPS, nats."""
+        """Return the sum of absolute terms (K,) when the square is expanded; times EPS: nats lost."""
         precisions = np.abs(self.precisions(precisions_cholesky))
-        return float(((magnitudes[:, None] @ precisions)[:, 0] * magnitudes).sum(axis=1).max())
+        return ((magnitudes[:, None] @ precisions)[:, 0] * magnitudes).sum(axis=1)
 
-    def mahalanobis(self, Z, means, precisions_cholesky):
-        """Return squared distances (K, B) of points (D, B), centred on each mean in turn."""
-        distances = np.empty((len(means), Z.shape[1]))
-        for k, mean in enumerate(means):
-            whitened = precisions_cholesky[k % len(precisions_cholesky)].T @ (Z - mean[:, None])
-            np.einsum("db,db->b", whitened, whitened, out=distances[k])
-        return distances
+    def mahalanobis(self, centred, factor):
+        """Return squared distances (B,) of centred points (D, B) under one factor U."""
+        whitened = factor.T @ centred
+        return np.einsum("db,db->b", whitened, whitened)
 
     def scatter(self, centred, resp):
         """Return sum_n r_n c_n c_n' for centred points (D, B)."""
@@ -346,16 +343,13 @@ class Diag:
         return log * (n_features // precisions_cholesky.shape[1])
 
     def amplification(self, magnitudes, precisions_cholesky):
-        """Bound the largest sum of absolute terms when the square is expanded; times EPS, nats."""
-        return float(np.square(magnitudes * precisions_cholesky).sum(axis=1).max())
+        """Return the sum of absolute terms (K,) when the square is expanded; times EPS: nats lost."""
+        return np.square(magnitudes * precisions_cholesky).sum(axis=1)
 
-    def mahalanobis(self, Z, means, precisions_cholesky):
-        """Return squared distances (K, B) of points (D, B), centred on each mean in turn."""
-        distances = np.empty((len(means), Z.shape[1]))
-        for k, mean in enumerate(means):
-            whitened = (Z - mean[:, None]) * precisions_cholesky[k][:, None]
-            np.einsum("db,db->b", whitened, whitened, out=distances[k])
-        return distances
+    def mahalanobis(self, centred, factor):
+        """Return squared distances (B,) of centred points (D, B) under one factor 1 / std."""
+        whitened = centred * factor[:, None]
+        return np.einsum("db,db->b", whitened, whitened)
 
     def scatter(self, centred, resp):
         """Return sum_n r_n c_n^2 for centred points (D, B)."""

@@ -8,7 +8,7 @@ from gmmlearn.covariance import Parameters
 class _Start:
     """Responsibilities that no parameters made; takes the place of a Posterior in `sweep`."""
 
-    expanded = True
+    exact = np.arange(0)
 
     def outside(self, table):
         """Return 0: nothing was left out of log p(x), which is not known yet."""

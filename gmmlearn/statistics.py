@@ -10,6 +10,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, lru_cache
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -172,7 +173,7 @@ class Table:
         """Return ``function(blocks)`` for each stripe of blocks, in order."""
         n_stripes = min(len(self.blocks), MAX_STRIPES)
         edges = np.linspace(0, len(self.blocks), n_stripes + 1).astype(int)
-        stripes = [self.blocks[a:b] for a, b in zip(edges[:-1], edges[1:], strict=True)]
+        stripes = [self.blocks[a:b] for a, b in pairwise(edges)]
         return list(self._map(function, stripes))
 
     def load(self, block, with_features):
@@ -220,46 +221,57 @@ class Posterior:
     structure : a structure of `covariance`
     params : Parameters
         In the frame of the data.
+
+    Attributes
+    ----------
+    exact : int array
+        Components whose square must not be expanded; all or none if they share a covariance.
     """
 
     def __init__(self, structure, params):
         self.structure, self.params = structure, params
         reach = np.abs(params.means) + np.sqrt(structure.variances(params.covariances))
         risk = structure.amplification(reach, params.precisions_cholesky)
-        self.expanded = risk <= LOSS_LIMIT
-        self.natural = structure.natural(params) if self.expanded else None
+        self.exact = lossy(structure, risk)
+        self.natural = structure.natural(params) if len(self.exact) < len(risk) else None
 
     def log_joint(self, features, Z):
         """Return log pi_k + log N(x; ...) (K, B), without the structure's common term."""
-        if self.expanded:
-            return self.natural @ features
-        params = self.params
-        return self._from_distances(
-            self.structure.mahalanobis(Z, params.means, params.precisions_cholesky),
-            params.precisions_cholesky,
-            len(Z),
-        )
+        if self.natural is None:
+            log_joint = np.empty((len(self.params.means), Z.shape[1]))
+        else:
+            log_joint = self.natural @ features
+        if len(self.exact):
+            self._write_exact(Z, log_joint)
+        return log_joint
+
+    def _write_exact(self, Z, log_joint):
+        """Write the rows of `exact`, from points centred on each mean in turn."""
+        weights, means, _, factors = self.params
+        log_det = self.structure.log_det_precision(factors, len(Z))
+        with np.errstate(divide="ignore"):
+            constant = np.log(weights) + log_det - 0.5 * len(Z) * LOG_2PI
+        for k in self.exact:
+            centred = Z - means[k][:, None]
+            distances = self.structure.mahalanobis(centred, factors[k % len(factors)])
+            np.subtract(constant[k], 0.5 * distances, out=log_joint[k])
+
+    @property
+    def common_is_left_out(self):
+        """Whether `log_joint` lacks the structure's common term."""
+        return self.structure.shared and self.natural is not None
 
     def whole_log_joint(self, table, block):
         """Return log pi_k + log N(x; ...) (K, B) of any block, in the frame."""
-        features, Z = table.load(block, self.expanded)
+        features, Z = table.load(block, self.natural is not None)
         log_joint = self.log_joint(features, Z)
-        if self.expanded and self.structure.shared:
+        if self.common_is_left_out:
             log_joint += self.structure.common(Z, self.params)
         return log_joint
 
-    def _from_distances(self, distances, precisions_cholesky, n_features):
-        """Turn squared distances into log joint densities, in place."""
-        log_det = self.structure.log_det_precision(precisions_cholesky, n_features)
-        with np.errstate(divide="ignore"):
-            constant = np.log(self.params.weights) + log_det - 0.5 * n_features * LOG_2PI
-        distances *= -0.5
-        distances += constant[:, None]
-        return distances
-
     def outside(self, table):
         """Return the sum over all rows of the common term that `respond` leaves out, nats."""
-        if not (self.expanded and self.structure.shared):
+        if not self.common_is_left_out:
             return 0.0
         return self.structure.common_total(self.params, table.total)
 
@@ -267,6 +279,12 @@ class Posterior:
         """Return log p(x) (B,), without the common term, and responsibilities (K, B)."""
         log_joint = self.log_joint(features, Z)
         return normalise(log_joint), log_joint
+
+
+def lossy(structure, risk):
+    """Return the components whose `amplification` (K,) is too large; all if they share."""
+    chosen = np.flatnonzero(~(risk <= LOSS_LIMIT))
+    return np.arange(len(risk)) if structure.shared and len(chosen) else chosen
 
 
 def normalise(log_joint):
@@ -280,34 +298,38 @@ def normalise(log_joint):
     return top
 
 
-def sweep(table, posterior, centres=None):
-    """Visit all rows once; return their Sums (eq. em-e-step, em-counts).
+def sweep(table, posterior, centres, exact=()):
+    """Visit all rows once; return their Sums about `centres` (eq. em-e-step, em-counts).
 
     Parameters
     ----------
     table : Table
     posterior : Posterior, or any object with its `respond`
         Responsibilities of each block.
-    centres : array (K, D), optional
-        Take the sums about these points, one for each component, without expanding any square. By
-        default about the origin of the frame, as one matrix product.
+    centres : array (K, D)
+        Points that the sums of the components in `exact` are taken about, without expanding any
+        square. Those of the others are zero: their sums come from one matrix product.
+    exact : int array
+        Component numbers; all or none if they share a covariance.
 
     Returns
     -------
     Sums
     """
     structure, n_features = table.structure, table.n_features
+    packed = len(exact) < len(centres)
 
     def stripe(blocks):
         log_prob, total = 0.0, None
         for block in blocks:
-            features, Z = table.load(block, True)
+            features, Z = table.load(block, packed or len(posterior.exact) < len(centres))
             log_norm, resp = posterior.respond(block, features, Z)
             if table.weight is not None:
                 weight = table.weight[block.rows]
                 log_norm, resp = log_norm * weight, resp * weight
             log_prob += float(np.sum(log_norm))
-            part = [resp @ features.T] if centres is None else _about(structure, Z, resp, centres)
+            part = [resp @ features.T if packed else np.zeros(())]
+            part += _about(structure, Z, resp, centres, exact)
             total = part if total is None else _add(total, part)
         return [log_prob, *total]
 
@@ -316,10 +338,14 @@ def sweep(table, posterior, centres=None):
     for other in stripes[1:]:
         log_prob, parts = log_prob + other[0], _add(parts, other[1:])
     log_prob += posterior.outside(table)
-    if centres is None:
-        total = table.total if structure.shared else None
-        return structure.unpack(log_prob, parts[0], n_features, total)
-    return Sums(log_prob, *parts)
+    if not packed:
+        return Sums(log_prob, *parts[1:])
+    total = table.total if structure.shared else None
+    sums = structure.unpack(log_prob, parts[0], n_features, total)
+    for whole, part in zip(sums[1:], parts[1:], strict=True):
+        if len(exact):
+            whole[exact] = part
+    return sums
 
 
 def _add(parts, others):
@@ -329,16 +355,16 @@ def _add(parts, others):
     return parts
 
 
-def _about(structure, Z, resp, centres):
-    """Return counts, first and second sums of points (D, B) about each centre in turn."""
-    n_components, n_features = centres.shape
-    second = np.zeros(structure.shape(n_components, n_features))
-    first = np.empty((n_components, n_features))
-    for k, centre in enumerate(centres):
-        centred = Z - centre[:, None]
-        first[k] = centred @ resp[k]
-        second[k % len(second)] += structure.scatter(centred, resp[k])
-    return [resp.sum(axis=1), first, second]
+def _about(structure, Z, resp, centres, exact):
+    """Return counts, first and second sums of points (D, B) about the centres of `exact`."""
+    n_exact, n_features = len(exact), centres.shape[1]
+    second = np.zeros(structure.shape(n_exact, n_features))
+    first = np.empty((n_exact, n_features))
+    for row, k in enumerate(exact):
+        centred = Z - centres[k][:, None]
+        first[row] = centred @ resp[k]
+        second[row % len(second)] += structure.scatter(centred, resp[k])
+    return [resp[exact].sum(axis=1), first, second]
 
 
 @lru_cache(maxsize=1)
