@@ -8,7 +8,7 @@ number of threads.
 
 import threading
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import NamedTuple
@@ -20,9 +20,11 @@ from gmmlearn.gaussian import LOG_2PI
 
 LOSS_LIMIT = 2.0**23
 """Largest `amplification` for which the square is expanded: costs up to 23 of 53 bits."""
-BLOCK_BYTES = 1 << 20
-"""Size of one thread's block of features and responsibilities; about a core's own cache."""
+BLOCK_BYTES = 1 << 21
+"""Size of one thread's block of features and responsibilities; a few fit a shared cache."""
 MAX_STRIPES = 32
+THREADED_WORK = 2e7
+"""Multiplications in a product from which threads repay what they cost, about a millisecond."""
 
 
 class Frame(NamedTuple):
@@ -97,10 +99,15 @@ class Table:
         self.n_samples, self.n_features = X.shape
         self.total_weight = float(self.n_samples if weight is None else weight.sum())
         self.n_statistics = structure.n_statistics(self.n_features)
+        self.work = self.n_samples * self.n_statistics * n_components
         size = BLOCK_BYTES // (8 * (self.n_statistics + n_components))
+        if self.work > THREADED_WORK:
+            size = min(size, self.n_samples // 8)
         self.block_size = int(np.clip(size & ~63, 128, 4096))
         self.patterns = _patterns(X)
         self.blocks = self._cut()
+        edges = np.linspace(0, len(self.blocks), min(len(self.blocks), MAX_STRIPES) + 1).astype(int)
+        self.stripes = [self.blocks[a:b] for a, b in pairwise(edges)]
         self._buffers = threading.local()
         self._map, self._kept = map, None
         self.frame = frame if frame is not None else self._measure()
@@ -155,15 +162,12 @@ class Table:
     @contextmanager
     def workers(self):
         """Share blocks among as many threads as BLAS may use, each with one BLAS thread."""
-        n_threads = _blas_threads() if len(self.blocks) > 3 else 1
-        if n_threads == 1:
-            yield
-            return
-        with (
-            _threadpools().limit(limits=1, user_api="blas"),
-            ThreadPoolExecutor(n_threads) as pool,
-        ):
-            self._map = pool.map
+        n_threads = _blas_threads() if self.work > THREADED_WORK else 1
+        with ExitStack() as stack:
+            # BLAS's own threads would wait for each other longer than a block takes.
+            stack.enter_context(_threadpools().limit(limits=1, user_api="blas"))
+            if n_threads > 1:
+                self._map = stack.enter_context(ThreadPoolExecutor(n_threads)).map
             try:
                 yield
             finally:
@@ -171,10 +175,7 @@ class Table:
 
     def map_stripes(self, function):
         """Return ``function(blocks)`` for each stripe of blocks, in order."""
-        n_stripes = min(len(self.blocks), MAX_STRIPES)
-        edges = np.linspace(0, len(self.blocks), n_stripes + 1).astype(int)
-        stripes = [self.blocks[a:b] for a, b in pairwise(edges)]
-        return list(self._map(function, stripes))
+        return list(self._map(function, self.stripes))
 
     def load(self, block, with_features):
         """Return features (P, B) of a complete block, and their rows for z, (D, B)."""

@@ -83,6 +83,7 @@ def test_result_does_not_depend_on_the_number_of_threads(structure, monkeypatch)
     results = []
     for n_threads in (1, 2, 3):
         monkeypatch.setattr(statistics, "_blas_threads", lambda n=n_threads: n)
+        monkeypatch.setattr(statistics, "THREADED_WORK", 0)
         table = Table(X, structure, 3)
         with threadpool_limits(1), table.workers():
             results.append(sweep(table, Posterior(structure, params), np.zeros((3, 3))))
