@@ -19,7 +19,23 @@ class Climb(NamedTuple):
     converged: bool
 
 
-def maximise(table, sums, centres, previous, reg_covar):
+class Settings(NamedTuple):
+    """How to climb; everything in the frame."""
+
+    max_iter: int
+    tol: float
+    """Nats per sample."""
+    reg_covar: np.ndarray
+    """Variance added to each diagonal (D,)."""
+    fixed: frozenset = frozenset()
+    """Which of "weights", "means", "covariances" stay as they are."""
+    prior_strength: float = 0.0
+    """How many imaginary samples stand behind `prior`, for each covariance."""
+    prior: np.ndarray | None = None
+    """Covariances in the structure's shape, of which only the variances count."""
+
+
+def maximise(table, sums, centres, previous, settings):
     """Return weights, means and covariances for given sums (eq. em-m-step-weights to -covariances).
 
     Parameters
@@ -29,28 +45,51 @@ def maximise(table, sums, centres, previous, reg_covar):
     centres : array (K, D)
         The points that the sums were taken about.
     previous : Parameters
-        What a component without any sample keeps.
-    reg_covar : array (D,)
-        Variance added to each diagonal.
+        What a component without any sample keeps, and what is fixed.
+    settings : Settings
 
     Returns
     -------
     weights (K,), means (K, D), covariances
     """
+    structure, fixed = table.structure, settings.fixed
     counts = sums.counts + 10 * EPS
     offsets = sums.first / counts[:, None]
-    covariances = table.structure.centred_moments(sums.second, counts, offsets)
-    covariances = table.structure.add_diagonal(covariances, reg_covar)
     means = centres + offsets
+    covariances = structure.centred_moments(sums.second, counts, offsets)
     empty = sums.counts < 10 * EPS
     if empty.any():
         means = np.where(empty[:, None], previous.means, means)
-        if not table.structure.shared:
-            covariances[empty] = previous.covariances[empty]
-    return counts / counts.sum(), means, covariances
+    if "means" in fixed:
+        covariances += structure.pool(structure.outer(means - previous.means), counts)
+        means = previous.means
+    if settings.prior_strength:
+        behind = counts.sum(keepdims=True) if structure.shared else counts
+        share = (behind / (behind + settings.prior_strength))[
+            (..., *[None] * (covariances.ndim - 1))
+        ]
+        covariances = share * covariances + (1.0 - share) * settings.prior
+    covariances = structure.add_diagonal(covariances, settings.reg_covar)
+    if empty.any() and not structure.shared:
+        covariances[empty] = previous.covariances[empty]
+    weights = previous.weights if "weights" in fixed else counts / counts.sum()
+    return weights, means, previous.covariances if "covariances" in fixed else covariances
 
 
-def step(table, posterior, previous, reg_covar):
+def log_prior(structure, params, settings):
+    """Return -strength x KL(prior, covariance) summed over covariances, nats; 0 at the prior."""
+    if not settings.prior_strength:
+        return 0.0
+    n_features = params.means.shape[1]
+    prior = np.broadcast_to(structure.variances(settings.prior)[0], n_features)
+    precisions = structure.precision_diagonal(params.precisions_cholesky)
+    log_det = structure.log_det_precision(params.precisions_cholesky, n_features)
+    trace = (precisions * prior).sum(axis=1)
+    kl = 0.5 * (trace - n_features - np.log(prior).sum()) - log_det
+    return -settings.prior_strength * float(kl.sum())
+
+
+def step(table, posterior, previous, settings):
     """Make one E-step and one M-step; make them again about the new means if digits were lost.
 
     Parameters
@@ -59,8 +98,7 @@ def step(table, posterior, previous, reg_covar):
     posterior : Posterior, or a start with its `respond`
     previous : Parameters
         Those of `posterior`.
-    reg_covar : array (D,)
-        Variance added to each diagonal.
+    settings : Settings
 
     Returns
     -------
@@ -78,7 +116,7 @@ def step(table, posterior, previous, reg_covar):
     centres = _only(previous.means, exact)
     for last in (False, True):
         sums = sweep(table, posterior, centres, exact)
-        weights, means, covariances = maximise(table, sums, centres, previous, reg_covar)
+        weights, means, covariances = maximise(table, sums, centres, previous, settings)
         try:
             new = Parameters(weights, means, covariances, structure.factor(covariances))
             risk = structure.amplification(np.abs(means - centres), new.precisions_cholesky)
@@ -100,8 +138,8 @@ def _only(means, exact):
     return centres
 
 
-def climb(table, posterior, bound, max_iter, tol, reg_covar, progress):
-    """Repeat `step` until the bound changes by less than `tol` (algorithm em-algorithm).
+def climb(table, posterior, bound, settings, progress):
+    """Repeat `step` until the bound changes by less than the tolerance (algorithm em-algorithm).
 
     Parameters
     ----------
@@ -110,12 +148,7 @@ def climb(table, posterior, bound, max_iter, tol, reg_covar, progress):
         Of the parameters to begin with.
     bound : float
         An earlier bound to compare the first one with; minus infinity if there is none.
-    max_iter : int >= 1
-        Largest number of iterations.
-    tol : float >= 0
-        Nats per sample.
-    reg_covar : array (D,)
-        Variance added to each diagonal, in the frame.
+    settings : Settings
     progress : Progress
         Told of each iteration.
 
@@ -124,14 +157,31 @@ def climb(table, posterior, bound, max_iter, tol, reg_covar, progress):
     Climb
     """
     lower_bounds, converged = [], False
-    while not converged and len(lower_bounds) < max_iter:
-        posterior, sums = step(table, posterior, posterior.params, reg_covar)
-        lower_bounds.append(sums.log_prob / table.total_weight)
+    while not converged and len(lower_bounds) < settings.max_iter:
+        prior = log_prior(table.structure, posterior.params, settings)
+        posterior, sums = step(table, posterior, posterior.params, settings)
+        lower_bounds.append((sums.log_prob + prior) / table.total_weight)
         change, bound = lower_bounds[-1] - bound, lower_bounds[-1]
         progress.iteration(len(lower_bounds), change, bound)
-        converged = abs(change) < tol
+        converged = abs(change) < settings.tol
     progress.end(bound, converged)
     return Climb(posterior.params, lower_bounds, converged)
+
+
+def collapsed(structure, params, reg_covar):
+    """Return the components that describe single or duplicate points, or none at all.
+
+    Such a component has no more variance than `reg_covar` gave it in a direction in which the whole
+    mixture has a hundred times as much.
+    """
+    weights = params.weights / params.weights.sum()
+    offsets = params.means - weights @ params.means
+    shares = np.ones(1) if structure.shared else weights
+    within = np.tensordot(shares, params.covariances, axes=1)
+    between = np.tensordot(weights, structure.outer(offsets), axes=1)
+    thin, whole = structure.thinnest(params.covariances, within + between, 2.0 * reg_covar)
+    too_thin = (thin <= 2.0 * reg_covar) & (whole > 100.0 * thin)
+    return np.flatnonzero((weights < 1e-12) | np.broadcast_to(too_thin, len(weights)))
 
 
 class Progress:

@@ -111,6 +111,23 @@ class _Matrix:
         """Return the variance of each feature (K or 1, D)."""
         return np.diagonal(covariances, axis1=1, axis2=2)
 
+    def precision_diagonal(self, precisions_cholesky):
+        """Return the diagonals of the precisions (K or 1, D)."""
+        return np.square(precisions_cholesky).sum(axis=2)
+
+    def thinnest(self, covariances, whole, limit):
+        """Return the least variance of each, and what `whole` (D, D) has in that direction.
+
+        Those that cannot be below `limit`, because no precision is that large, give infinity, 0.
+        """
+        thin, there = np.full(len(covariances), np.inf), np.zeros(len(covariances))
+        for k, covariance in enumerate(covariances):
+            if np.trace(np.linalg.inv(covariance)) * limit >= 1.0:
+                direction = np.linalg.eigh(covariance)[1][:, 0]
+                thin[k] = direction @ covariance @ direction
+                there[k] = direction @ whole @ direction
+        return thin, there
+
     def from_variances(self, variances):
         """Return covariances for variances (K or 1, D)."""
         return variances[:, :, None] * np.eye(variances.shape[1])
@@ -132,6 +149,27 @@ class _Matrix:
     def scatter(self, centred, resp):
         """Return sum_n r_n c_n c_n' for centred points (D, B)."""
         return (centred * resp) @ centred.T
+
+    def split(self, params, seen, gone):
+        """Return factors of the seen features, gain (K or 1, M, O), covariances of the rest given them.
+
+        From the precision Lambda: the rest has covariance inverse(Lambda_mm) and moves by
+        -inverse(Lambda_mm) Lambda_mo for each step of the seen ones (eq. gaussian-conditional).
+        """
+        precisions = self.precisions(params.precisions_cholesky)
+        residual = np.linalg.inv(precisions[:, gone][:, :, gone])
+        residual = 0.5 * (residual + residual.swapaxes(1, 2))
+        covariances = params.covariances[:, seen][:, :, seen]
+        factors = self.factor(covariances) if len(seen) else covariances
+        return factors, -residual @ precisions[:, gone][:, :, seen], residual
+
+    def residual_root(self, residual):
+        """Return lower L with residual covariance = L L'."""
+        return np.linalg.cholesky(residual)
+
+    def add_residual(self, second, gone, residual):
+        """Add the covariance of the missing features to one component's second sums, in place."""
+        second[np.ix_(gone, gone)] += residual
 
     def outer(self, offsets):
         """Return the outer product of each offset (K, D) with itself."""
@@ -333,14 +371,22 @@ class Diag:
         """Return the variance of each feature (K, D or 1)."""
         return covariances
 
+    def precision_diagonal(self, precisions_cholesky):
+        """Return the precisions (K, D or 1)."""
+        return precisions_cholesky**2
+
+    def thinnest(self, covariances, whole, limit):
+        """Return the variance (K,) that is least beside that of `whole` (D or 1,), and the latter."""
+        least = np.argmin(covariances / np.maximum(whole, EPS * limit), axis=1)
+        return covariances[np.arange(len(least)), least], whole[least]
+
     def from_variances(self, variances):
         """Return variances in the structure's shape for (K, D)."""
         return variances
 
     def log_det_precision(self, precisions_cholesky, n_features):
         """Return half the log determinant of each precision (K,)."""
-        log = np.log(precisions_cholesky).sum(axis=1)
-        return log * (n_features // precisions_cholesky.shape[1])
+        return np.log(precisions_cholesky).sum(axis=1)
 
     def amplification(self, magnitudes, precisions_cholesky):
         """Return the sum of absolute terms (K,) when the square is expanded; times EPS: nats lost."""
@@ -354,6 +400,18 @@ class Diag:
     def scatter(self, centred, resp):
         """Return sum_n r_n c_n^2 for centred points (D, B)."""
         return np.square(centred) @ resp
+
+    def split(self, params, seen, gone):
+        """Return 1 / std of the seen features, no gain, variances of the missing ones (K, M)."""
+        return params.precisions_cholesky[:, seen], None, params.covariances[:, gone]
+
+    def residual_root(self, residual):
+        """Return the standard deviations of the missing features."""
+        return np.sqrt(residual)
+
+    def add_residual(self, second, gone, residual):
+        """Add the variances of the missing features to one component's second sums, in place."""
+        second[gone] += residual
 
     def outer(self, offsets):
         """Return the square of each offset (K, D)."""
@@ -427,6 +485,18 @@ class Spherical(Diag):
     def scatter(self, centred, resp):
         """Return sum_n r_n |c_n|^2 for centred points (D, B)."""
         return np.einsum("db,db->b", centred, centred) @ resp
+
+    def split(self, params, seen, gone):
+        """Return 1 / std, no gain, and the variance repeated for the missing features (K, M)."""
+        return params.precisions_cholesky, None, np.repeat(params.covariances, len(gone), axis=1)
+
+    def add_residual(self, second, gone, residual):
+        """Add the variances of the missing features to one component's second sums, in place."""
+        second += residual.sum()
+
+    def log_det_precision(self, precisions_cholesky, n_features):
+        """Return half the log determinant of each precision (K,)."""
+        return n_features * np.log(precisions_cholesky[:, 0])
 
     def outer(self, offsets):
         """Return the mean square of each offset (K, D)."""

@@ -10,11 +10,15 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
 from gmmlearn._validation import as_numbers, as_probabilities
-from gmmlearn.ascent import Progress, climb, step
+from gmmlearn.ascent import Climb, Progress, Settings, climb, collapsed, step
 from gmmlearn.covariance import STRUCTURES, Parameters
 from gmmlearn.scoring import Scoring, as_weight
 from gmmlearn.starts import STARTS, blank
 from gmmlearn.statistics import Posterior, Table
+
+
+class CollapsedComponentWarning(UserWarning):
+    """A component describes single or duplicate points, or none."""
 
 
 class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
@@ -53,6 +57,12 @@ class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
         2: scikit-learn's lines with bound and seconds.
     verbose_interval : int, default=10
         Iterations between lines.
+    fixed : set of {"weights", "means", "covariances"}, default=None
+        What stays as `weights_init`, `means_init` or `precisions_init` gave it.
+    prior_strength : float, default=0.0
+        Number of imaginary samples behind each covariance, spread like all data but 1 / K of its
+        volume; keeps components from collapsing. `lower_bound_` then includes the log prior, which
+        is 0 where a covariance equals the prior's (fraley2007bayesian).
 
     Attributes
     ----------
@@ -81,8 +91,8 @@ class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
 
     Notes
     -----
-    With the same integer seed and settings, starts, labels and parameters are scikit-learn's, except
-    for these differences on purpose:
+    With the same integer seed and settings, starts, labels and parameters are scikit-learn's. What
+    differs on purpose:
 
     =====================  ======================================  =================================
     what                   scikit-learn                            here
@@ -95,6 +105,8 @@ class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
     component without      mean 0, covariance ``reg_covar``        keeps its parameters
     samples
     `fit` and `score`      no weights                              ``sample_weight``
+    NaN                    refused                                 missing: EM on what is there
+    collapsed component    silent                                  ``CollapsedComponentWarning``
     initial parameters     replaced by checked copies              left as they were passed
     verbose=1              lines                                   a bar, if tqdm is installed
     =====================  ======================================  =================================
@@ -130,6 +142,8 @@ class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        "fixed": [set, frozenset, list, tuple, None],
+        "prior_strength": [Interval(Real, 0.0, None, closed="left")],
     }
 
     def __init__(
@@ -149,6 +163,8 @@ class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
         warm_start=False,
         verbose=0,
         verbose_interval=10,
+        fixed=None,
+        prior_strength=0.0,
     ):
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -164,6 +180,8 @@ class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
         self.warm_start = warm_start
         self.verbose = verbose
         self.verbose_interval = verbose_interval
+        self.fixed = fixed
+        self.prior_strength = prior_strength
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
@@ -172,7 +190,7 @@ class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like (N, D)
-            Points.
+            Points; NaN is missing.
         y : ignored
         sample_weight : array-like (N,), optional
             Weight of each row; an integer weight equals the row repeated.
@@ -187,7 +205,13 @@ class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
             If an argument is malformed, or a component's covariance becomes singular: raise
             `reg_covar` or use fewer components.
         """
-        X = validate_data(self, X, dtype=[np.float64, np.float32], ensure_min_samples=2)
+        X = validate_data(
+            self,
+            X,
+            dtype=[np.float64, np.float32],
+            ensure_all_finite="allow-nan",
+            ensure_min_samples=2,
+        )
         weight = None
         if sample_weight is not None:
             weight = as_weight(sample_weight, len(X))
@@ -199,34 +223,62 @@ class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
                 "(of positive weight). Use at most one component for each."
             )
         given = self._given_parameters(X.shape[1])
-        self._check_warm_start(X.shape[1])
-        warm = self.warm_start and hasattr(self, "converged_")
+        warm = self._goes_on(X.shape[1])
         table = Table(X, self._structure, self.n_components, weight)
-        reg_covar = self.reg_covar / table.frame.scale**2
-        shift = -float(np.log(table.frame.scale).sum())
-        progress = Progress(self.verbose, self.verbose_interval, shift, self.max_iter)
-        random_state = check_random_state(self.random_state)
-        best, bound = None, self.lower_bound_ - shift if warm else -np.inf
+        settings = self._settings(table, given, warm)
         with table.workers():
-            for number in range(1 if warm else self.n_init):
-                progress.start(number)
-                if warm:
-                    start = Posterior(self._structure, self._params_in(table.frame))
-                else:
-                    start = self._start(X, table, given, reg_covar, random_state)
-                if self.max_iter == 0:
-                    best = (start.params, [], False)
-                    continue
-                arrived = climb(table, start, bound, self.max_iter, self.tol, reg_covar, progress)
-                if best is None or arrived.lower_bounds[-1] > best[1][-1]:
-                    best = arrived
-        self._keep(table.frame, *best)
-        self.lower_bounds_ = [bound + shift for bound in self.lower_bounds_]
-        self.lower_bound_ = self.lower_bounds_[-1] if self.lower_bounds_ else -np.inf
-        if not self.converged_ and self.max_iter > 0:
-            self._warn_not_converged()
+            best = self._climb_all(X, table, given, settings, warm)
+        self._keep(table, best)
+        self._warn(settings)
         self.__dict__.pop("_stream", None)
         return self
+
+    def _climb_all(self, X, table, given, settings, warm):
+        """Return the best Climb from all starts, or the last start if there are no iterations."""
+        progress = Progress(self.verbose, self.verbose_interval, table.shift, self.max_iter)
+        random_state = check_random_state(self.random_state)
+        best, bound = None, self.lower_bound_ - table.shift if warm else -np.inf
+        filled = X
+        if not warm and any(block.seen is not None for block in table.blocks):
+            filled = np.where(np.isnan(X), table.frame.origin, X)
+        for number in range(1 if warm else self.n_init):
+            progress.start(number)
+            if warm:
+                start = Posterior(self._structure, self._params_in(table.frame))
+            else:
+                start = self._start(filled, table, given, settings, random_state)
+            if self.max_iter == 0:
+                best = Climb(start.params, [], False)
+                continue
+            arrived = climb(table, start, bound, settings, progress)
+            if best is None or arrived.lower_bounds[-1] > best.lower_bounds[-1]:
+                best = arrived
+        return best
+
+    def _settings(self, table, given, warm):
+        """Return the Settings, in the frame of the table."""
+        fixed = frozenset() if self.fixed is None else frozenset(self.fixed)
+        known = dict(zip(("weights", "means", "covariances"), given, strict=False))
+        for name in sorted(fixed, key=str):
+            if name not in known:
+                raise ValueError(f"fixed names {name!r}. Use 'weights', 'means', 'covariances'.")
+            if known[name] is None and not warm:
+                source = "precisions_init" if name == "covariances" else f"{name}_init"
+                raise ValueError(f"fixed names {name!r}, but {source} is None. Pass what to keep.")
+        prior = blank(table, self.n_components).covariances
+        return Settings(
+            self.max_iter,
+            self.tol,
+            self.reg_covar / table.frame.scale**2,
+            fixed,
+            self.prior_strength,
+            prior / self.n_components ** (2.0 / table.n_features),
+        )
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
 
     def fit_predict(self, X, y=None, sample_weight=None):
         """Fit the mixture to `X` and return the most probable component of each row.
@@ -246,10 +298,10 @@ class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
         """
         return self.fit(X, sample_weight=sample_weight).predict(X)
 
-    def _check_warm_start(self, n_features):
-        """Raise if `fit` cannot go on from the last fit."""
+    def _goes_on(self, n_features):
+        """Return whether `fit` goes on from the last fit; raise if it cannot."""
         if not (self.warm_start and hasattr(self, "converged_")):
-            return
+            return False
         shape = self._structure.shape(self.n_components, n_features)
         if self.means_.shape != (self.n_components, n_features) or shape != np.shape(
             self._structure.to_internal(self.covariances_)
@@ -258,14 +310,16 @@ class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
                 "warm_start cannot go on: n_components, covariance_type or the number of features "
                 "differs from the last fit. Set warm_start=False."
             )
+        return True
 
-    def _start(self, X, table, given, reg_covar, random_state):
+    def _start(self, X, table, given, settings, random_state):
         """Return the Posterior of the starting parameters in the frame."""
         structure, params = self._structure, given
         if any(part is None for part in given):
             respond = STARTS[self.init_params](X, self.n_components, table.weight, random_state)
-            blank_params = blank(table, self.n_components)
-            posterior, sums = step(table, respond, blank_params, reg_covar)
+            before = blank(table, self.n_components)
+            settings = settings._replace(fixed=frozenset())
+            posterior, sums = step(table, respond.begin(structure, before), before, settings)
             # Shares of all samples, which sum to less than one if only single points were taken.
             weights = posterior.params.weights * (sums.counts.sum() / table.total_weight)
             own = table.frame.leave(posterior.params._replace(weights=weights), structure)
@@ -301,26 +355,38 @@ class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
             ) from None
         return structure.invert(factors), factors
 
-    def _keep(self, frame, params, lower_bounds, converged):
+    def _keep(self, table, climb):
         """Store a fit as the fitted attributes."""
         structure = self._structure
-        params = frame.leave(params, structure)
+        params = table.frame.leave(climb.params, structure)
         self.weights_, self.means_ = params.weights, params.means
         self.covariances_ = structure.to_public(params.covariances)
         self.precisions_cholesky_ = structure.to_public(params.precisions_cholesky)
         self.precisions_ = structure.to_public(structure.precisions(params.precisions_cholesky))
-        self.lower_bounds_, self.converged_ = lower_bounds, converged
-        self.n_iter_ = len(lower_bounds)
+        self.converged_, self.n_iter_ = climb.converged, len(climb.lower_bounds)
+        self.lower_bounds_ = [bound + table.shift for bound in climb.lower_bounds]
+        self.lower_bound_ = self.lower_bounds_[-1] if self.lower_bounds_ else -np.inf
 
-    def _warn_not_converged(self):
-        from sklearn.exceptions import ConvergenceWarning
+    def _warn(self, settings):
+        """Warn of a fit that did not converge, and of components that collapsed."""
+        if not self.converged_ and self.max_iter > 0:
+            from sklearn.exceptions import ConvergenceWarning
 
-        warnings.warn(
-            "Best performing initialization did not converge. Try different init parameters, or "
-            "increase max_iter, tol, or check for degenerate data.",
-            ConvergenceWarning,
-            stacklevel=3,
-        )
+            warnings.warn(
+                "Best performing initialization did not converge. Try different init parameters, "
+                "or increase max_iter, tol, or check for degenerate data.",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+        names = collapsed(self._structure, self._params_in(), self.reg_covar)
+        if self.max_iter > 0 and len(names):
+            warnings.warn(
+                f"Collapsed onto single or duplicate points, or empty: component "
+                f"{', '.join(map(str, names))}. Its density there means nothing. Set "
+                "prior_strength, raise reg_covar, or use fewer components.",
+                CollapsedComponentWarning,
+                stacklevel=4,
+            )
 
 
 def _require_shape(values, shape, name):

@@ -8,6 +8,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from gmmlearn._validation import as_count, as_numbers
 from gmmlearn.covariance import STRUCTURES, Parameters
+from gmmlearn.mixture import Mixture
 from gmmlearn.statistics import Frame, Posterior, Table, normalise
 
 
@@ -30,15 +31,24 @@ class Scoring:
         params = Parameters(self.weights_, self.means_, covariances, factors)
         return params if frame is None else frame.enter(params, structure)
 
-    def _each_row(self, X, function, shape=(), dtype=np.float64):
-        """Return ``function(log_joint (K, B))``, an array (B, *shape), of all rows of `X`."""
+    def _validated(self, X):
+        """Return `X` as an array (N, D) in which NaN is missing."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float64, np.float32], reset=False)
+        types = [np.float64, np.float32]
+        return validate_data(self, X, dtype=types, ensure_all_finite="allow-nan", reset=False)
+
+    def _prepared(self, X):
+        """Return a Table of `X` in the mixture's own frame, and the Posterior."""
         structure, params = self._structure, self._params_in()
         frame = Frame.of_parameters(params, structure)
         table = Table(X, structure, len(params.weights), frame=frame)
-        posterior = Posterior(structure, frame.enter(params, structure))
-        log_scale = np.log(frame.scale).sum()
+        return table, Posterior(structure, frame.enter(params, structure))
+
+    def _each_row(self, X, function, shape=(), dtype=np.float64):
+        """Return ``function(log_joint (K, B))``, an array (B, *shape), of all rows of `X`."""
+        X = self._validated(X)
+        table, posterior = self._prepared(X)
+        log_scale = np.log(table.frame.scale)
         values = np.empty((len(X), *shape), dtype)
 
         def stripe(blocks):
@@ -49,7 +59,7 @@ class Scoring:
                         "X has a row so far from the mixture that its squared distance overflows. "
                         "Look for a wrong unit or a placeholder such as 1e300."
                     )
-                log_joint -= log_scale
+                log_joint -= (log_scale if block.seen is None else log_scale[block.seen]).sum()
                 values[block.rows] = function(log_joint)
 
         with table.workers(), np.errstate(over="ignore", invalid="ignore"):
@@ -62,7 +72,7 @@ class Scoring:
         Parameters
         ----------
         X : array-like (N, D)
-            Points.
+            Points; where NaN is missing, the density is that of the other features alone.
 
         Returns
         -------
@@ -128,6 +138,90 @@ class Scoring:
 
         check_is_fitted(self)
         return self._each_row(X, responsibilities, (len(self.weights_),))
+
+    def impute(self, X, draw=False, random_state=None):
+        """Return `X` with its missing values filled (eq. mixture-conditional).
+
+        Parameters
+        ----------
+        X : array-like (N, D)
+            Points; NaN is missing.
+        draw : bool, default=False
+            False: the mean of the missing values given the others. True: one draw from their
+            distribution given the others, which keeps their spread.
+        random_state : int, RandomState or None, default=None
+            Source of the draws, as in `sample`.
+
+        Returns
+        -------
+        array (N, D)
+            A copy; what was there is unchanged.
+        """
+        X = self._validated(X)
+        filled = X.astype(np.float64)
+        table, posterior = self._prepared(X)
+        rng = self._own_stream() if random_state is None else check_random_state(random_state)
+        for block in table.blocks:
+            if block.seen is None:
+                continue
+            gap, Z_seen = posterior.gap(block), table.load_seen(block)
+            _, resp = posterior.respond_seen(block, gap, Z_seen)
+            Z = gap.draw(Z_seen, resp, rng) if draw else gap.mean(Z_seen, resp)
+            values = Z.T * table.frame.scale[gap.gone] + table.frame.origin[gap.gone]
+            filled[np.ix_(block.rows, gap.gone)] = values
+        return filled
+
+    def mixture(self):
+        """Return the fitted parameters as a frozen `Mixture` with full covariances.
+
+        Returns
+        -------
+        Mixture
+            With `log_prob`, `responsibilities`, `sample`, `marginal` and `condition`.
+        """
+        check_is_fitted(self)
+        params, (n_components, n_features) = self._params_in(), self.means_.shape
+        roots = self._structure.roots(params.precisions_cholesky)
+        if roots.ndim == 2:
+            roots = np.broadcast_to(roots, (n_components, n_features))[:, :, None] * np.eye(
+                n_features
+            )
+        full = np.broadcast_to(roots @ roots.swapaxes(1, 2), (n_components, n_features, n_features))
+        return Mixture(params.weights / params.weights.sum(), params.means, full)
+
+    def marginal(self, features):
+        """Return the mixture of some features alone (eq. mixture-marginal).
+
+        Parameters
+        ----------
+        features : list of int
+            Indices of the features to keep, in the order wanted.
+
+        Returns
+        -------
+        Mixture
+            Over the F features named.
+        """
+        return self.mixture().marginal(features)
+
+    def condition(self, features, values):
+        """Return the mixture of the other features, given these (eq. mixture-conditional).
+
+        Its mean is the regression of the other features on these.
+
+        Parameters
+        ----------
+        features : list of int
+            Indices of the G features that are known.
+        values : array-like (G,)
+            Their values, in the same order.
+
+        Returns
+        -------
+        Mixture
+            Over the remaining D - G features, in increasing order of index.
+        """
+        return self.mixture().condition(features, values)
 
     def sample(self, n_samples=1, random_state=None):
         """Draw points from the mixture (eq. mixture-latent).

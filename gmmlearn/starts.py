@@ -3,12 +3,27 @@
 import numpy as np
 
 from gmmlearn.covariance import Parameters
+from gmmlearn.missing import Gap
 
 
 class _Start:
     """Responsibilities that no parameters made; takes the place of a Posterior in `sweep`."""
 
     exact = np.arange(0)
+    natural = ()
+
+    def begin(self, structure, params):
+        """Remember the parameters that fill missing values, before there are better ones."""
+        self.structure, self.params = structure, params
+        return self
+
+    def gap(self, block):
+        """Return what an incomplete block needs."""
+        return Gap(self.structure, self.params, block.seen)
+
+    def respond_seen(self, block, gap, Z_seen):
+        """Return 0 and the responsibilities (K, B) of incomplete rows."""
+        return self.respond(block, None, Z_seen)
 
     def outside(self, table):
         """Return 0: nothing was left out of log p(x), which is not known yet."""

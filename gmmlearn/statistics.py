@@ -9,7 +9,7 @@ number of threads.
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from gmmlearn.covariance import EPS, Parameters, Sums
 from gmmlearn.gaussian import LOG_2PI
+from gmmlearn.missing import Gap, patterns
 
 LOSS_LIMIT = 2.0**23
 """Largest `amplification` for which the square is expanded: costs up to 23 of 53 bits."""
@@ -104,7 +105,7 @@ class Table:
         if self.work > THREADED_WORK:
             size = min(size, self.n_samples // 8)
         self.block_size = int(np.clip(size & ~63, 128, 4096))
-        self.patterns = _patterns(X)
+        self.patterns = patterns(X)
         self.blocks = self._cut()
         edges = np.linspace(0, len(self.blocks), min(len(self.blocks), MAX_STRIPES) + 1).astype(int)
         self.stripes = [self.blocks[a:b] for a, b in pairwise(edges)]
@@ -200,6 +201,15 @@ class Table:
         return (part - self.frame.origin[block.seen, None]) / self.frame.scale[block.seen, None]
 
     @cached_property
+    def shift(self):
+        """Mean of log |dz/dx| over the rows' seen features: what turns densities of z into x's."""
+        log_scale, total = np.log(self.frame.scale), 0.0
+        for rows, size, seen in self.blocks:
+            weight = size if self.weight is None else self.weight[rows].sum()
+            total -= weight * (log_scale if seen is None else log_scale[seen]).sum()
+        return float(total / self.total_weight)
+
+    @cached_property
     def total(self):
         """Scatter of the complete rows about the origin of the frame, (D, D)."""
 
@@ -264,6 +274,8 @@ class Posterior:
 
     def whole_log_joint(self, table, block):
         """Return log pi_k + log N(x; ...) (K, B) of any block, in the frame."""
+        if block.seen is not None:
+            return self.gap(block).log_joint(table.load_seen(block))
         features, Z = table.load(block, self.natural is not None)
         log_joint = self.log_joint(features, Z)
         if self.common_is_left_out:
@@ -276,9 +288,18 @@ class Posterior:
             return 0.0
         return self.structure.common_total(self.params, table.total)
 
+    def gap(self, block):
+        """Return what an incomplete block needs."""
+        return Gap(self.structure, self.params, block.seen)
+
     def respond(self, block, features, Z):
         """Return log p(x) (B,), without the common term, and responsibilities (K, B)."""
         log_joint = self.log_joint(features, Z)
+        return normalise(log_joint), log_joint
+
+    def respond_seen(self, block, gap, Z_seen):
+        """Return log p(x) (B,) and responsibilities (K, B) of incomplete rows."""
+        log_joint = gap.log_joint(Z_seen)
         return normalise(log_joint), log_joint
 
 
@@ -320,44 +341,56 @@ def sweep(table, posterior, centres, exact=()):
     structure, n_features = table.structure, table.n_features
     packed = len(exact) < len(centres)
 
-    def stripe(blocks):
-        log_prob, total = 0.0, None
-        for block in blocks:
-            features, Z = table.load(block, packed or len(posterior.exact) < len(centres))
+    def visit(block):
+        """Return log p, the product, sums about centres, and sums of incomplete rows, or 0 each."""
+        if block.seen is None:
+            features, Z = table.load(block, packed or posterior.natural is not None)
             log_norm, resp = posterior.respond(block, features, Z)
-            if table.weight is not None:
-                weight = table.weight[block.rows]
-                log_norm, resp = log_norm * weight, resp * weight
-            log_prob += float(np.sum(log_norm))
-            part = [resp @ features.T if packed else np.zeros(())]
-            part += _about(structure, Z, resp, centres, exact)
-            total = part if total is None else _add(total, part)
-        return [log_prob, *total]
+        else:
+            Z, gap = table.load_seen(block), posterior.gap(block)
+            log_norm, resp = posterior.respond_seen(block, gap, Z)
+        if table.weight is not None:
+            weight = table.weight[block.rows]
+            log_norm, resp = log_norm * weight, resp * weight
+        log_prob = float(np.sum(log_norm))
+        if block.seen is not None:
+            return [log_prob, 0.0, None, gap.sums(Z, resp, centres)]
+        product = resp @ features.T if packed else 0.0
+        return [log_prob, product, _about(structure, Z, resp, centres, exact), None]
 
-    stripes = table.map_stripes(stripe)
-    log_prob, *parts = stripes[0]
-    for other in stripes[1:]:
-        log_prob, parts = log_prob + other[0], _add(parts, other[1:])
+    def stripe(blocks):
+        return reduce(_add, map(visit, blocks))
+
+    log_prob, product, about, filled = reduce(_add, table.map_stripes(stripe))
     log_prob += posterior.outside(table)
-    if not packed:
-        return Sums(log_prob, *parts[1:])
-    total = table.total if structure.shared else None
-    sums = structure.unpack(log_prob, parts[0], n_features, total)
-    for whole, part in zip(sums[1:], parts[1:], strict=True):
-        if len(exact):
+    if about is None:
+        return Sums(log_prob, *filled)
+    if packed:
+        total = table.total if structure.shared else None
+        sums = structure.unpack(log_prob, product, n_features, total)
+        for whole, part in zip(sums[1:], about, strict=False):
             whole[exact] = part
-    return sums
+    else:
+        sums = Sums(log_prob, *about)
+    return sums if filled is None else Sums(log_prob, *_add(list(sums[1:]), filled))
 
 
-def _add(parts, others):
-    """Add arrays pairwise, in place."""
-    for part, other in zip(parts, others, strict=True):
-        part += other
-    return parts
+def _add(one, other):
+    """Return the sum of two nested lists of arrays and numbers, in which None stands for nothing."""
+    if one is None or other is None:
+        return other if one is None else one
+    if isinstance(one, list):
+        return [_add(a, b) for a, b in zip(one, other, strict=True)]
+    if isinstance(one, np.ndarray):
+        one += other
+        return one
+    return one + other
 
 
 def _about(structure, Z, resp, centres, exact):
     """Return counts, first and second sums of points (D, B) about the centres of `exact`."""
+    if not len(exact):
+        return []
     n_exact, n_features = len(exact), centres.shape[1]
     second = np.zeros(structure.shape(n_exact, n_features))
     first = np.empty((n_exact, n_features))
@@ -380,8 +413,3 @@ def _blas_threads():
     """Return how many threads BLAS may use now; 1 if that cannot be known."""
     pools = _threadpools().select(user_api="blas").info()
     return max((pool["num_threads"] for pool in pools), default=1)
-
-
-def _patterns(X):
-    """Return (rows, seen features) for each pattern of missing values; rows None means all."""
-    return [(None, None)]

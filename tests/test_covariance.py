@@ -59,10 +59,12 @@ def test_centred_distances_give_scipys_log_density(structure):
     params, full = example(structure)
     X = np.random.default_rng(1).normal(size=(N, D))
     factors = params.precisions_cholesky
-    distances = np.stack([
-        structure.mahalanobis((X - mean).T, factors[k % len(factors)])
-        for k, mean in enumerate(params.means)
-    ])
+    distances = np.stack(
+        [
+            structure.mahalanobis((X - mean).T, factors[k % len(factors)])
+            for k, mean in enumerate(params.means)
+        ]
+    )
     log_det = structure.log_det_precision(params.precisions_cholesky, D)
     log_joint = np.log(params.weights)[:, None] + log_det[:, None] - D / 2 * np.log(2 * np.pi)
     expected = reference_log_joint(params, full, X)
