@@ -1,11 +1,11 @@
 """Time EM against scikit-learn and pomegranate: python benchmarks/em.py [--repeats 5] [--no-write].
 
-Every library starts from the same parameters and makes the same ten iterations in float64 with the
-same thread limit, in turn; the ratio of each pair of runs is taken before the median. Prints a table
-and writes gmmlearn/recorded/em.json. pomegranate is optional (pip install pomegranate).
-"""
 
-import argparse
+
+
+
+
+
 import json
 import os
 import platform

@@ -137,7 +137,7 @@ class _Matrix:
         return np.log(np.diagonal(precisions_cholesky, axis1=1, axis2=2)).sum(axis=1)
 
     def amplification(self, magnitudes, precisions_cholesky):
-        """Return the sum of absolute terms (K,) when the square is expanded; times EPS: nats lost."""
+        """Return the sum of absolute terms (K,) in the expanded square; times EPS: nats lost."""
         precisions = np.abs(self.precisions(precisions_cholesky))
         return ((magnitudes[:, None] @ precisions)[:, 0] * magnitudes).sum(axis=1)
 
@@ -151,7 +151,7 @@ class _Matrix:
         return (centred * resp) @ centred.T
 
     def split(self, params, seen, gone):
-        """Return factors of the seen features, gain (K or 1, M, O), covariances of the rest given them.
+        """Return factors of the seen features, gain (K or 1, M, O), covariances of the rest.
 
         From the precision Lambda: the rest has covariance inverse(Lambda_mm) and moves by
         -inverse(Lambda_mm) Lambda_mo for each step of the seen ones (eq. gaussian-conditional).
@@ -297,7 +297,7 @@ class Tied(Full):
 
     def unpack(self, log_prob, packed, n_features, total):
         """Return the sums about the origin that the product (K, P) and the scatter hold."""
-        return Sums(log_prob, packed[:, -1], packed[:, :-1], total[None])
+        return Sums(log_prob, packed[:, -1], packed[:, :-1], total[None].copy())
 
     def centred_moments(self, second, counts, offsets):
         """Return the covariance about the means from sums about centres `offsets` away."""
@@ -376,7 +376,7 @@ class Diag:
         return precisions_cholesky**2
 
     def thinnest(self, covariances, whole, limit):
-        """Return the variance (K,) that is least beside that of `whole` (D or 1,), and the latter."""
+        """Return the variance (K,) that is least beside that of `whole`, and the latter."""
         least = np.argmin(covariances / np.maximum(whole, EPS * limit), axis=1)
         return covariances[np.arange(len(least)), least], whole[least]
 
@@ -389,7 +389,7 @@ class Diag:
         return np.log(precisions_cholesky).sum(axis=1)
 
     def amplification(self, magnitudes, precisions_cholesky):
-        """Return the sum of absolute terms (K,) when the square is expanded; times EPS: nats lost."""
+        """Return the sum of absolute terms (K,) in the expanded square; times EPS: nats lost."""
         return np.square(magnitudes * precisions_cholesky).sum(axis=1)
 
     def mahalanobis(self, centred, factor):

@@ -11,7 +11,7 @@ from gmmlearn.gaussian import LOG_2PI
 
 
 def patterns(X):
-    """Return (rows, seen features) for each pattern of missing values; (None, None) if there is none.
+    """Return (rows, seen features) for each pattern of missing values; (None, None) if none is.
 
     Parameters
     ----------

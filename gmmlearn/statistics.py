@@ -143,7 +143,7 @@ class Table:
             variance = np.maximum(sums[2] / sums[0] - mean**2, 0.0)
         if not np.isfinite(variance).all():
             raise ValueError(
-                f"X has values as large as {np.nanmax(np.abs(self.X)):.3g}, whose squares overflow. "
+                f"X has values as large as {np.nanmax(np.abs(self.X)):.3g}: squares overflow. "
                 "Divide such features by a constant first."
             )
         # What is left of a constant feature is rounding.
@@ -376,7 +376,7 @@ def sweep(table, posterior, centres, exact=()):
 
 
 def _add(one, other):
-    """Return the sum of two nested lists of arrays and numbers, in which None stands for nothing."""
+    """Return the sum of two nested lists of arrays and numbers; None stands for nothing."""
     if one is None or other is None:
         return other if one is None else one
     if isinstance(one, list):

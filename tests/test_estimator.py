@@ -1,4 +1,4 @@
-"""GaussianMixture against scikit-learn's from the same seed, and against itself where it must agree."""
+"""GaussianMixture against scikit-learn's from the same seed, and against itself."""
 
 import pickle
 import subprocess
@@ -7,6 +7,7 @@ import warnings
 
 import numpy as np
 import pytest
+from problems import ALL, FITTED, STARTS, TYPES, blobs, start_of
 from scipy.stats import multivariate_normal
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning, NotFittedError
@@ -17,44 +18,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from gmmlearn import GaussianMixture, em
+from gmmlearn.estimator import CollapsedComponentWarning
 from gmmlearn.mixture import Mixture
-
-TYPES = ("full", "tied", "diag", "spherical")
-ALL = pytest.mark.parametrize("covariance_type", TYPES)
-STARTS = ("kmeans", "k-means++", "random", "random_from_data")
-FITTED = ("weights_", "means_", "covariances_", "precisions_", "precisions_cholesky_")
-
-
-def blobs(n_samples=600, n_features=3, n_components=3, seed=0, spread=4.0):
-    """Return overlapping groups with different covariances, centred on the origin."""
-    rng = np.random.default_rng(seed)
-    means = spread * rng.normal(size=(n_components, n_features))
-    roots = 0.7 * rng.normal(size=(n_components, n_features, n_features))
-    labels = rng.integers(n_components, size=n_samples)
-    noise = rng.normal(size=(n_samples, n_features))
-    X = means[labels] + np.einsum("nd,ned->ne", noise, roots[labels])
-    return X - X.mean(axis=0)
-
-
-def start_of(X, covariance_type, n_components=3, seed=0):
-    """Return arguments that fix the whole start."""
-    rng = np.random.default_rng(seed)
-    n_features = X.shape[1]
-    precision = 1.0 / X.var(axis=0)
-    return {
-        "n_components": n_components,
-        "covariance_type": covariance_type,
-        "weights_init": np.full(n_components, 1.0 / n_components),
-        "means_init": X[rng.choice(len(X), n_components, replace=False)],
-        "precisions_init": {
-            "full": np.tile(np.diag(precision), (n_components, 1, 1)),
-            "tied": np.diag(precision),
-            "diag": np.tile(precision, (n_components, 1)),
-            "spherical": np.full(n_components, 1.0 / X.var(axis=0).mean()),
-        }[covariance_type],
-        "tol": 1e-6,
-        "max_iter": 2000,
-    }
 
 
 def assert_same_fit(one, other, rtol=1e-6, names=FITTED):
@@ -291,7 +256,7 @@ def test_far_point_at_prediction_is_refused_not_guessed():
 
 def test_singular_fit_names_the_component_and_the_cure():
     X = np.column_stack([blobs()[:, 0], np.zeros(600)])
-    with pytest.raises(ValueError, match="component 0 is singular.*Raise reg_covar"):
+    with pytest.raises(ValueError, match=r"component 0 is singular.*Raise reg_covar"):
         GaussianMixture(2, reg_covar=0.0, random_state=0).fit(X)
 
 
@@ -461,3 +426,124 @@ def test_sample_draws_anew_unless_told_otherwise():
     np.testing.assert_array_equal(again.sample(4)[0], second)
     one, other = mixture.sample(4, random_state=7)[0], mixture.sample(4, random_state=7)[0]
     np.testing.assert_array_equal(one, other)
+
+
+# ------------------------------------------------ fixed parameters, priors, collapse, conditioning
+
+
+@ALL
+@pytest.mark.parametrize("fixed", ["weights", "means", "covariances"])
+def test_fixed_parameters_stay_and_the_bound_still_rises(covariance_type, fixed):
+    X = blobs(spread=1.5)
+    start = start_of(X, covariance_type) | {"reg_covar": 0.0}
+    mixture = GaussianMixture(**start, fixed={fixed}).fit(X)
+    free = GaussianMixture(**start).fit(X)
+    source = "precisions_init" if fixed == "covariances" else f"{fixed}_init"
+    kept = mixture.precisions_ if fixed == "covariances" else getattr(mixture, f"{fixed}_")
+    np.testing.assert_allclose(kept, start[source], rtol=1e-13, atol=1e-15)
+    assert (np.diff(mixture.lower_bounds_) > -1e-12).all()
+    assert mixture.lower_bound_ < free.lower_bound_
+
+
+@ALL
+def test_covariance_about_fixed_means_is_the_naive_one(covariance_type):
+    X = blobs(spread=1.5)
+    start = start_of(X, covariance_type) | {"reg_covar": 0.0, "max_iter": 1}
+    with pytest.warns(ConvergenceWarning):
+        before = GaussianMixture(**start | {"max_iter": 0}).fit(X)
+        mixture = GaussianMixture(**start, fixed=["means"]).fit(X)
+    resp = before.predict_proba(X)
+    centred = X[:, None] - start["means_init"]
+    counts = resp.sum(axis=0)
+    full = np.einsum("nk,nkd,nke->kde", resp, centred, centred) / counts[:, None, None]
+    variances = np.diagonal(full, axis1=1, axis2=2)
+    expected = {
+        "full": full,
+        "tied": np.tensordot(counts / counts.sum(), full, axes=1),
+        "diag": variances,
+        "spherical": variances.mean(axis=1),
+    }[covariance_type]
+    np.testing.assert_allclose(mixture.covariances_, expected, rtol=1e-10, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("fixed", "message"), [({"mean"}, "fixed names 'mean'"), ({"means"}, "means_init is None")]
+)
+def test_bad_fixed_is_named(fixed, message):
+    with pytest.raises(ValueError, match=message):
+        GaussianMixture(2, fixed=fixed).fit(blobs())
+
+
+@ALL
+def test_prior_is_a_weighted_average_and_its_bound_never_falls(covariance_type):
+    X = blobs(200, 3, 2)
+    start = start_of(X, covariance_type, 2) | {"reg_covar": 0.0}
+    one_step = start | {"max_iter": 1}
+    with pytest.warns(ConvergenceWarning):
+        free = GaussianMixture(**one_step).fit(X)
+        held = GaussianMixture(**one_step, prior_strength=5.0).fit(X)
+    prior = X.var(axis=0) / 2 ** (2 / 3)
+    counts = free.weights_ * len(X)
+    shares = counts / (counts + 5)
+    if covariance_type == "full":
+        expected = shares[:, None, None] * free.covariances_
+        expected = expected + (1 - shares)[:, None, None] * np.diag(prior)
+    elif covariance_type == "tied":
+        expected = (200 * free.covariances_ + 5 * np.diag(prior)) / 205
+    elif covariance_type == "diag":
+        expected = shares[:, None] * free.covariances_ + (1 - shares)[:, None] * prior
+    else:
+        expected = shares * free.covariances_ + (1 - shares) * prior.mean()
+    np.testing.assert_allclose(held.covariances_, expected, rtol=1e-12, atol=1e-12)
+    bounds = GaussianMixture(**start, prior_strength=5.0).fit(X).lower_bounds_
+    assert (np.diff(bounds) > -1e-12).all()
+
+
+def collapsing():
+    """Return points with one far outlier, and a start that gives it a component of its own."""
+    X = np.vstack([blobs(200, 2, 1), [[50.0, 50.0]]])
+    return X, {"weights_init": [0.99, 0.01], "means_init": [[0.0, 0.0], [50.0, 50.0]]}
+
+
+@ALL
+def test_collapse_is_named_and_a_prior_prevents_it(covariance_type):
+    X, start = collapsing()
+    settings = {"n_components": 2, "covariance_type": covariance_type, "random_state": 0, **start}
+    if covariance_type == "tied":
+        GaussianMixture(**settings).fit(X)  # a shared covariance has samples enough
+    else:
+        with pytest.warns(CollapsedComponentWarning, match="component 1"):
+            GaussianMixture(**settings).fit(X)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", CollapsedComponentWarning)
+        held = GaussianMixture(**settings, prior_strength=1.0).fit(X)
+    assert np.linalg.eigvalsh(held.mixture().covariances).min() > 1e-2
+
+
+@ALL
+def test_constant_and_collinear_features_are_no_collapse(covariance_type):
+    X = blobs(300, 2, 2)
+    X = np.column_stack([X, np.full(300, 3.0), X[:, 0]])
+    GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(X)
+
+
+@ALL
+def test_component_without_samples_stays_where_it_was(covariance_type):
+    X = blobs(200, 2, 1)
+    start = start_of(X, covariance_type, 2)
+    start["means_init"] = [[0.0, 0.0], [1e6, 1e6]]
+    with pytest.warns(CollapsedComponentWarning, match="component 1"):
+        mixture = GaussianMixture(**start).fit(X)
+    np.testing.assert_allclose(mixture.means_[1], 1e6)
+    assert np.isfinite(mixture.score(X))
+
+
+@ALL
+def test_marginal_and_condition_multiply_to_the_joint(covariance_type):
+    mixture = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(blobs())
+    x = np.array([0.5, -1.0, 2.0])
+    joint = mixture.score_samples(x[None])[0]
+    marginal = mixture.marginal([2, 0]).log_prob(x[None, [2, 0]])[0]
+    rest = mixture.condition([2, 0], x[[2, 0]]).log_prob(x[None, [1]])[0]
+    assert marginal + rest == pytest.approx(joint, abs=1e-11)
+    np.testing.assert_allclose(mixture.mixture().log_prob(blobs()), mixture.score_samples(blobs()))

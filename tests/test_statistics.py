@@ -121,7 +121,7 @@ def test_frame_of_a_constant_feature_at_a_large_offset_is_one():
 
 def test_values_whose_squares_overflow_are_refused():
     X = np.array([[1e200], [-1e200], [0.0]])
-    with pytest.raises(ValueError, match="overflow. Divide"):
+    with pytest.raises(ValueError, match=r"overflow\. Divide"):
         Table(X, STRUCTURES["full"], 1)
 
 
