@@ -10,11 +10,23 @@ __version__ = "0.1.0"
 
 _MODULE_OF = {
     "Gaussian": "gaussian",
+    "GaussianMixture": "estimator",
     "Mixture": "mixture",
     "fit_em": "em",
     "check": "exercises",
 }
-_MODULES = ("datasets", "em", "exercises", "gaussian", "mixture", "plots", "recorded")
+_MODULES = (
+    "covariance",
+    "datasets",
+    "em",
+    "estimator",
+    "exercises",
+    "gaussian",
+    "mixture",
+    "plots",
+    "recorded",
+    "statistics",
+)
 
 __all__ = sorted([*_MODULE_OF, *_MODULES])
 

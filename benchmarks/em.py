@@ -1,0 +1,267 @@
+"""Time EM beside scikit-learn and pomegranate: python benchmarks/em.py [--repeats 5] [--no-write].
+
+Every library starts from the same parameters and makes the same ten iterations in float64 with
+the same thread limit, in turn; the ratio of each pair of runs is taken before the median. Prints
+a table and writes gmmlearn/recorded/em.json. pomegranate is optional: pip install pomegranate.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import statistics
+import subprocess
+import sys
+import time
+import warnings
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+from sklearn.mixture import GaussianMixture as Reference
+from threadpoolctl import threadpool_limits
+
+from gmmlearn import GaussianMixture
+from gmmlearn.covariance import STRUCTURES
+
+SEED, N_ITER = 0, 10
+SMALL = [(100, 2, 2), (1000, 2, 3), (1000, 16, 8), (10_000, 4, 4)]
+LARGE = [(100_000, 2, 8), (100_000, 8, 16), (200_000, 16, 32)]
+SIZES = {
+    "full": [*SMALL, *LARGE, (50_000, 32, 16), (20_000, 64, 32)],
+    "tied": [*SMALL, *LARGE, (50_000, 32, 16), (20_000, 64, 32)],
+    "diag": [*SMALL, *LARGE, (20_000, 64, 64)],
+    "spherical": [*SMALL, *LARGE, (20_000, 64, 64)],
+}
+POMEGRANATE_TYPES = {"full": "full", "diag": "diag"}
+
+
+def problem(n_samples, n_features, n_components, covariance_type):
+    """Return points from overlapping Gaussians, and one start for all libraries."""
+    rng = np.random.default_rng(SEED)
+    centres = 2.0 * rng.normal(size=(n_components, n_features))
+    X = centres[rng.integers(n_components, size=n_samples)]
+    X = X + rng.normal(size=(n_samples, n_features))
+    variances = X.var(axis=0)
+    variances = {
+        "full": np.tile(np.diag(variances), (n_components, 1, 1)),
+        "tied": np.diag(variances),
+        "diag": np.tile(variances, (n_components, 1)),
+        "spherical": np.full(n_components, variances.mean()),
+    }[covariance_type]
+    inverse = np.linalg.inv if covariance_type in ("full", "tied") else np.reciprocal
+    return X, {
+        "n_components": n_components,
+        "covariance_type": covariance_type,
+        "weights_init": np.full(n_components, 1.0 / n_components),
+        "means_init": centres + 0.5 * rng.normal(size=centres.shape),
+        "precisions_init": inverse(variances),
+        "reg_covar": 0.0,
+        "max_iter": N_ITER,
+        "tol": 0.0,
+    }
+
+
+def fit_pomegranate(X, start):
+    """Return a function that makes the same iterations, or None if that is not possible."""
+    try:
+        import torch
+        from pomegranate.distributions import Normal
+        from pomegranate.gmm import GeneralMixtureModel
+    except ImportError:
+        return None
+    if start["covariance_type"] not in POMEGRANATE_TYPES:
+        return None
+    torch.set_num_threads(threads())
+    full = start["covariance_type"] == "full"
+    covariances = np.linalg.inv(start["precisions_init"]) if full else 1 / start["precisions_init"]
+    points = torch.from_numpy(X)
+
+    def fit():
+        parts = [
+            Normal(torch.tensor(mean), torch.tensor(covariance), start["covariance_type"])
+            for mean, covariance in zip(start["means_init"], covariances, strict=True)
+        ]
+        model = GeneralMixtureModel(parts, priors=torch.tensor(start["weights_init"]))
+        for _ in range(N_ITER):
+            bound = model.summarize(points)
+            model.from_summaries()
+        means = np.stack([part.means.numpy() for part in parts])
+        return means, float(bound) / len(X)
+
+    return fit
+
+
+def fit_with(estimator, X, start):
+    """Return a function that fits and returns means and the last bound."""
+
+    def fit():
+        fitted = estimator(**start).fit(X)
+        return fitted.means_, fitted.lower_bound_
+
+    return fit
+
+
+def threads():
+    """Return the thread limit for all."""
+    return min(2, os.cpu_count())
+
+
+def measure(size, covariance_type, repeats):
+    """Return one row of the table, and print it."""
+    X, start = problem(*size, covariance_type)
+    fits = {"gmmlearn": fit_with(GaussianMixture, X, start)}
+    fits["scikit-learn"] = fit_with(Reference, X, start)
+    pomegranate = fit_pomegranate(X, start) if size[0] >= 10_000 else None
+    if pomegranate is not None:
+        fits["pomegranate"] = pomegranate
+    seconds, answers = {name: [] for name in fits}, {}
+    for _ in range(repeats):
+        for name, fit in fits.items():
+            began = time.perf_counter()
+            answers[name] = fit()
+            seconds[name].append(time.perf_counter() - began)
+    row = {"covariance_type": covariance_type, "size": size, "seconds": seconds}
+    row["ratio"], row["means_differ"], row["bounds_differ"] = {}, {}, {}
+    for name in list(fits)[1:]:
+        pairs = zip(seconds[name], seconds["gmmlearn"], strict=True)
+        row["ratio"][name] = statistics.median(theirs / ours for theirs, ours in pairs)
+        row["means_differ"][name] = float(np.abs(answers[name][0] - answers["gmmlearn"][0]).max())
+        row["bounds_differ"][name] = abs(answers[name][1] - answers["gmmlearn"][1])
+    row["product_limit"] = product_seconds(size, covariance_type)
+    row["to_product_limit"] = min(seconds["gmmlearn"]) / row["product_limit"]
+    print_row(row)
+    return row
+
+
+def product_seconds(size, covariance_type):
+    """Return the seconds that the products' arithmetic takes at the machine's best rate."""
+    n_samples, n_features, n_components = size
+    n_statistics = STRUCTURES[covariance_type].n_statistics(n_features)
+    return N_ITER * 2 * 2.0 * n_samples * n_statistics * n_components / product_rate()
+
+
+def product_rate(n=2048, cache=[]):  # noqa: B006
+    """Return the best rate of a large matrix product, floating-point operations per second."""
+    if not cache:
+        a, times = np.random.default_rng(0).normal(size=(n, n)), []
+        for _ in range(5):
+            began = time.perf_counter()
+            a @ a
+            times.append(time.perf_counter() - began)
+        cache.append(2.0 * n**3 / min(times))
+    return cache[0]
+
+
+def memory(which, size=(1_000_000, 16, 32)):
+    """Return the MB that ten iterations take beyond the data, in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, __file__, "--memory", which, *map(str, size)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return float(done.stdout)
+
+
+def print_memory(which, size):
+    """Print the growth of the largest resident size over a fit, in MB."""
+    estimator = {"gmmlearn": GaussianMixture, "scikit-learn": Reference}[which]
+    for one in ((2000, size[1], size[2]), size):  # the first loads every library
+        X, start = problem(*one, "full")
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        estimator(**start | {"max_iter": 2}).fit(X)
+        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print((after - before) / 1024)
+
+
+def environment():
+    """Return machine, versions and seed."""
+    versions = {"python": platform.python_version()}
+    for package in ("numpy", "scipy", "scikit-learn", "pomegranate", "torch"):
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            versions[package] = "not installed"
+    return {
+        "script": "benchmarks/em.py",
+        "machine": {
+            "cpu": cpu_name(),
+            "cores": os.cpu_count(),
+            "system": f"{platform.system()} {platform.machine()}",
+        },
+        "versions": versions,
+        "commit": commit(),
+        "seed": SEED,
+        "iterations": N_ITER,
+        "threads": threads(),
+        "load_average": os.getloadavg(),
+        "product_gflops": product_rate() / 1e9,
+        "date": time.strftime("%Y-%m-%d"),
+    }
+
+
+def commit():
+    """Return the commit that was measured, with a plus if files differ from it."""
+    git = ["git", "-C", str(Path(__file__).parent)]
+    try:
+        name = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, check=True)
+        changed = subprocess.run([*git, "diff", "--quiet", "HEAD"], check=False).returncode
+    except (OSError, subprocess.CalledProcessError):
+        return "unknown"
+    return name.stdout.decode().strip() + "+" * bool(changed)
+
+
+def cpu_name():
+    """Return what the processor calls itself."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor()
+
+
+def print_row(row):
+    """Print one row of the table."""
+    size = "{:>7,} x {:<2} K={:<2}".format(*row["size"])
+    best = {name: min(times) for name, times in row["seconds"].items()}
+    cells = [f"{row['covariance_type']:9} {size} gmmlearn {best['gmmlearn']:8.4f} s"]
+    cells.append(f"({row['to_product_limit']:4.1f} x products alone)")
+    for name, ratio in row["ratio"].items():
+        cells.append(f"{name} {ratio:6.1f}x (means {row['means_differ'][name]:.0e})")
+    print("  ".join(cells), flush=True)
+
+
+def main():
+    """Measure, print as it goes, record."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--no-write", action="store_true")
+    parser.add_argument("--memory", nargs=4)
+    arguments = parser.parse_args()
+    warnings.simplefilter("ignore")  # ten iterations do not converge
+    if arguments.memory:
+        print_memory(arguments.memory[0], tuple(map(int, arguments.memory[1:])))
+        return
+    began = time.perf_counter()
+    with threadpool_limits(threads()):
+        rows = [
+            measure(size, covariance_type, arguments.repeats)
+            for covariance_type, sizes in SIZES.items()
+            for size in sizes
+        ]
+        record = {**environment(), "rows": rows}
+    record["memory_mb"] = {which: memory(which) for which in ("gmmlearn", "scikit-learn")}
+    print("memory beyond the data, 1,000,000 x 16 K=32:", record["memory_mb"])
+    print("GPU: not measured")
+    record["gpu"] = "not measured"
+    record["seconds"] = time.perf_counter() - began
+    if not arguments.no_write:
+        path = Path(__file__).resolve().parents[1] / "gmmlearn" / "recorded" / "em.json"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

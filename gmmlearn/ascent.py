@@ -1,0 +1,231 @@
+"""Climb the likelihood: M-step, one iteration of EM that keeps its digits, and the loop."""
+
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+
+from gmmlearn.covariance import EPS, Parameters, SingularCovariance
+from gmmlearn.statistics import Posterior, lossy, sweep
+
+
+class Climb(NamedTuple):
+    """Where `climb` arrived."""
+
+    params: Parameters
+    """After the last M-step, in the frame."""
+    lower_bounds: list
+    """The bound before each M-step, mean nats per sample in the frame."""
+    converged: bool
+
+
+class Settings(NamedTuple):
+    """How to climb; everything in the frame."""
+
+    max_iter: int
+    tol: float
+    """Nats per sample."""
+    reg_covar: np.ndarray
+    """Variance added to each diagonal (D,)."""
+    fixed: frozenset = frozenset()
+    """Which of "weights", "means", "covariances" stay as they are."""
+    prior_strength: float = 0.0
+    """How many imaginary samples stand behind `prior`, for each covariance."""
+    prior: np.ndarray | None = None
+    """Covariances in the structure's shape, of which only the variances count."""
+
+
+def maximise(table, sums, centres, previous, settings):
+    """Return weights, means and covariances for given sums (eq. em-m-step-weights to -covariances).
+
+    Parameters
+    ----------
+    table : Table
+    sums : Sums
+    centres : array (K, D)
+        The points that the sums were taken about.
+    previous : Parameters
+        What a component without any sample keeps, and what is fixed.
+    settings : Settings
+
+    Returns
+    -------
+    weights (K,), means (K, D), covariances
+    """
+    structure, fixed = table.structure, settings.fixed
+    counts = sums.counts + 10 * EPS
+    offsets = sums.first / counts[:, None]
+    means = centres + offsets
+    covariances = structure.centred_moments(sums.second, counts, offsets)
+    empty = sums.counts < 10 * EPS
+    if empty.any():
+        means = np.where(empty[:, None], previous.means, means)
+    if "means" in fixed:
+        covariances += structure.pool(structure.outer(means - previous.means), counts)
+        means = previous.means
+    if settings.prior_strength:
+        behind = counts.sum(keepdims=True) if structure.shared else counts
+        share = (behind / (behind + settings.prior_strength))[
+            (..., *[None] * (covariances.ndim - 1))
+        ]
+        covariances = share * covariances + (1.0 - share) * settings.prior
+    covariances = structure.add_diagonal(covariances, settings.reg_covar)
+    if empty.any() and not structure.shared:
+        covariances[empty] = previous.covariances[empty]
+    weights = previous.weights if "weights" in fixed else counts / counts.sum()
+    return weights, means, previous.covariances if "covariances" in fixed else covariances
+
+
+def log_prior(structure, params, settings):
+    """Return -strength x KL(prior, covariance) summed over covariances, nats; 0 at the prior."""
+    if not settings.prior_strength:
+        return 0.0
+    n_features = params.means.shape[1]
+    prior = np.broadcast_to(structure.variances(settings.prior)[0], n_features)
+    precisions = structure.precision_diagonal(params.precisions_cholesky)
+    log_det = structure.log_det_precision(params.precisions_cholesky, n_features)
+    trace = (precisions * prior).sum(axis=1)
+    kl = 0.5 * (trace - n_features - np.log(prior).sum()) - log_det
+    return -settings.prior_strength * float(kl.sum())
+
+
+def step(table, posterior, previous, settings):
+    """Make one E-step and one M-step; make them again about the new means if digits were lost.
+
+    Parameters
+    ----------
+    table : Table
+    posterior : Posterior, or a start with its `respond`
+    previous : Parameters
+        Those of `posterior`.
+    settings : Settings
+
+    Returns
+    -------
+    posterior : Posterior
+        Of the new parameters.
+    sums : Sums
+        What they were made from; its log_prob belongs to the old ones.
+
+    Raises
+    ------
+    SingularCovariance
+        If a component has no spread in some direction.
+    """
+    structure, exact = table.structure, posterior.exact
+    centres = _only(previous.means, exact)
+    for last in (False, True):
+        sums = sweep(table, posterior, centres, exact)
+        weights, means, covariances = maximise(table, sums, centres, previous, settings)
+        try:
+            new = Parameters(weights, means, covariances, structure.factor(covariances))
+            risk = structure.amplification(np.abs(means - centres), new.precisions_cholesky)
+            more = lossy(structure, risk)
+        except SingularCovariance:
+            if last:
+                raise
+            more = np.arange(len(means))
+        if last or not len(more):
+            return Posterior(structure, new), sums
+        exact = np.union1d(exact, more)
+        centres = _only(means, exact)
+
+
+def _only(means, exact):
+    """Return `means` with zeros for the components that are not in `exact`."""
+    centres = np.zeros_like(means)
+    centres[exact] = means[exact]
+    return centres
+
+
+def climb(table, posterior, bound, settings, progress):
+    """Repeat `step` until the bound changes by less than the tolerance (algorithm em-algorithm).
+
+    Parameters
+    ----------
+    table : Table
+    posterior : Posterior
+        Of the parameters to begin with.
+    bound : float
+        An earlier bound to compare the first one with; minus infinity if there is none.
+    settings : Settings
+    progress : Progress
+        Told of each iteration.
+
+    Returns
+    -------
+    Climb
+    """
+    lower_bounds, converged = [], False
+    while not converged and len(lower_bounds) < settings.max_iter:
+        prior = log_prior(table.structure, posterior.params, settings)
+        posterior, sums = step(table, posterior, posterior.params, settings)
+        lower_bounds.append((sums.log_prob + prior) / table.total_weight)
+        change, bound = lower_bounds[-1] - bound, lower_bounds[-1]
+        progress.iteration(len(lower_bounds), change, bound)
+        converged = abs(change) < settings.tol
+    progress.end(bound, converged)
+    return Climb(posterior.params, lower_bounds, converged)
+
+
+def collapsed(structure, params, reg_covar):
+    """Return the components that describe single or duplicate points, or none at all.
+
+    Such a component has no more variance than `reg_covar` gave it in a direction in which the whole
+    mixture has a hundred times as much.
+    """
+    weights = params.weights / params.weights.sum()
+    offsets = params.means - weights @ params.means
+    shares = np.ones(1) if structure.shared else weights
+    within = np.tensordot(shares, params.covariances, axes=1)
+    between = np.tensordot(weights, structure.outer(offsets), axes=1)
+    thin, whole = structure.thinnest(params.covariances, within + between, 2.0 * reg_covar)
+    too_thin = (thin <= 2.0 * reg_covar) & (whole > 100.0 * thin)
+    return np.flatnonzero((weights < 1e-12) | np.broadcast_to(too_thin, len(weights)))
+
+
+class Progress:
+    """Say how a fit goes: scikit-learn's lines, or a bar if tqdm is there and `verbose` is 1."""
+
+    def __init__(self, verbose, interval, shift, max_iter):
+        self.verbose, self.interval, self.shift = int(verbose), interval, shift
+        self.max_iter, self.bar = max_iter, None
+        self.began = self.last = perf_counter()
+
+    def start(self, number):
+        """Announce initialization `number`."""
+        self.began = self.last = perf_counter()
+        if self.verbose == 1:
+            self.bar = _bar(f"Initialization {number}", self.max_iter)
+        if self.verbose and self.bar is None:
+            print(f"Initialization {number}")
+
+    def iteration(self, number, change, bound):
+        """Report iteration `number`."""
+        if self.bar is not None:
+            self.bar.set_postfix_str(f"bound {bound + self.shift:.5f}", refresh=False)
+            self.bar.update()
+        elif self.verbose and number % self.interval == 0:
+            now = perf_counter()
+            detail = f"\t time lapse {now - self.last:.5f}s\t ll change {change:.5f}"
+            print(f"  Iteration {number}" + (detail if self.verbose > 1 else ""))
+            self.last = now
+
+    def end(self, bound, converged):
+        """Report the end of an initialization."""
+        if self.bar is not None:
+            self.bar.close()
+        elif self.verbose:
+            taken = perf_counter() - self.began
+            detail = f" time lapse {taken:.5f}s\t lower bound {bound + self.shift:.5f}."
+            how = "converged" if converged else "did not converge"
+            print(f"Initialization {how}." + (detail if self.verbose > 1 else ""))
+
+
+def _bar(description, total):
+    """Return a tqdm bar that shows itself after two seconds, or None without tqdm."""
+    try:
+        from tqdm.auto import tqdm
+    except ImportError:
+        return None
+    return tqdm(total=total, desc=description, unit="iteration", delay=2, leave=False)

@@ -1,0 +1,542 @@
+"""Covariance structures: one small class each, with its features and its share of EM.
+
+Every structure describes the same two matrix products. A block of points is held as rows of
+features, ``[second-order terms, x, 1]``, shape (P, B). The E-step multiplies them by the stacked
+natural parameters (K, P) and has all log joint densities (eq. em-e-step as one product); the M-step
+multiplies the responsibilities (K, B) by the same features and has all sums (eq. em-m-step-means,
+em-m-step-covariances). Expanding the square costs digits when a component is tight and far from the
+origin; `amplification` says how many, and the centred forms beside it lose none.
+
+Inside, the arrays of all structures broadcast over components and features: matrices have shape
+(K, D, D), or (1, D, D) where all components share one; variances have shape (K, D), or (K, 1) where
+all features share one. `to_public` and `to_internal` change to scikit-learn's shapes and back.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy.linalg.lapack import dtrtri
+
+from gmmlearn.gaussian import LOG_2PI
+
+EPS = np.finfo(np.float64).eps
+
+
+class Parameters(NamedTuple):
+    """A mixture's parameters in the structure's own shapes."""
+
+    weights: np.ndarray
+    """Mixing weights (K,)."""
+    means: np.ndarray
+    """Means (K, D)."""
+    covariances: np.ndarray
+    """Covariances: (K or 1, D, D), or variances (K, D or 1)."""
+    precisions_cholesky: np.ndarray
+    """Upper factors U with precision U U', or 1 / std."""
+
+
+class Sums(NamedTuple):
+    """Additive sufficient statistics about centres c_k: those of two blocks are added."""
+
+    log_prob: float
+    """Sum of w_n log p(x_n), nats."""
+    counts: np.ndarray
+    """N_k, the sum of w_n r_nk, shape (K,) (eq. em-counts)."""
+    first: np.ndarray
+    """Sum of w_n r_nk (x_n - c_k), shape (K, D)."""
+    second: np.ndarray
+    """Sum of w_n r_nk (x_n - c_k)(x_n - c_k)' in the structure's shape."""
+
+
+class SingularCovariance(ValueError):
+    """A component has no spread in some direction."""
+
+    def __init__(self, component):
+        super().__init__(
+            f"The covariance of component {component} is singular: some direction has no spread "
+            "(too few samples, duplicates, or a constant or collinear feature). Raise reg_covar "
+            "or prior_strength, use fewer components, or remove such features."
+        )
+        self.component = component
+
+
+class _Matrix:
+    """What structures with a D x D matrix have in common."""
+
+    isotropic = shared = False
+
+    def factor(self, covariances):
+        """Return upper U with inverse(covariance) = U U', or raise SingularCovariance."""
+        try:
+            lower = np.linalg.cholesky(covariances)
+        except np.linalg.LinAlgError:
+            lower = np.stack([_cholesky_or_nan(covariance) for covariance in covariances])
+        pivots = np.diagonal(lower, axis1=1, axis2=2) ** 2
+        variances = np.diagonal(covariances, axis1=1, axis2=2)
+        # A pivot below the rounding of its own variance is noise: call the matrix singular.
+        sound = (pivots > 4 * len(pivots[0]) * EPS * variances).all(axis=1)
+        if not sound.all():
+            raise SingularCovariance(int(np.argmin(sound)))
+        return np.stack([dtrtri(one, lower=1)[0].T for one in lower])
+
+    def factor_precisions(self, precisions):
+        """Return upper U with precision = U U' (Cholesky of the matrix turned by 180 degrees)."""
+        if not np.allclose(precisions, precisions.swapaxes(1, 2), rtol=1e-5, atol=1e-8):
+            raise ValueError("a matrix is not symmetric")
+        return np.linalg.cholesky(precisions[:, ::-1, ::-1])[:, ::-1, ::-1]
+
+    def precisions(self, precisions_cholesky):
+        """Return the precisions U U'."""
+        return precisions_cholesky @ precisions_cholesky.swapaxes(1, 2)
+
+    def invert(self, precisions_cholesky):
+        """Return the covariances that belong to U."""
+        roots = self.roots(precisions_cholesky)
+        return roots @ roots.swapaxes(1, 2)
+
+    def roots(self, precisions_cholesky):
+        """Return lower L with covariance = L L'."""
+        return np.stack([dtrtri(one.T, lower=1)[0] for one in precisions_cholesky])
+
+    def colour(self, noise, root):
+        """Return standard normal rows (N, D) with the covariance of one root L."""
+        return noise @ root.T
+
+    def rescale(self, covariances, precisions_cholesky, factors):
+        """Return both for features multiplied by `factors` (D,)."""
+        both = factors[:, None] * factors
+        return covariances * both, precisions_cholesky / factors[:, None]
+
+    def variances(self, covariances):
+        """Return the variance of each feature (K or 1, D)."""
+        return np.diagonal(covariances, axis1=1, axis2=2)
+
+    def precision_diagonal(self, precisions_cholesky):
+        """Return the diagonals of the precisions (K or 1, D)."""
+        return np.square(precisions_cholesky).sum(axis=2)
+
+    def thinnest(self, covariances, whole, limit):
+        """Return the least variance of each, and what `whole` (D, D) has in that direction.
+
+        Those that cannot be below `limit`, because no precision is that large, give infinity, 0.
+        """
+        thin, there = np.full(len(covariances), np.inf), np.zeros(len(covariances))
+        for k, covariance in enumerate(covariances):
+            if np.trace(np.linalg.inv(covariance)) * limit >= 1.0:
+                direction = np.linalg.eigh(covariance)[1][:, 0]
+                thin[k] = direction @ covariance @ direction
+                there[k] = direction @ whole @ direction
+        return thin, there
+
+    def from_variances(self, variances):
+        """Return covariances for variances (K or 1, D)."""
+        return variances[:, :, None] * np.eye(variances.shape[1])
+
+    def log_det_precision(self, precisions_cholesky, n_features):
+        """Return half the log determinant of each precision (K or 1,)."""
+        return np.log(np.diagonal(precisions_cholesky, axis1=1, axis2=2)).sum(axis=1)
+
+    def amplification(self, magnitudes, precisions_cholesky):
+        """Return the sum of absolute terms (K,) in the expanded square; times EPS: nats lost."""
+        precisions = np.abs(self.precisions(precisions_cholesky))
+        return ((magnitudes[:, None] @ precisions)[:, 0] * magnitudes).sum(axis=1)
+
+    def mahalanobis(self, centred, factor):
+        """Return squared distances (B,) of centred points (D, B) under one factor U."""
+        whitened = factor.T @ centred
+        return np.einsum("db,db->b", whitened, whitened)
+
+    def scatter(self, centred, resp):
+        """Return sum_n r_n c_n c_n' for centred points (D, B)."""
+        return (centred * resp) @ centred.T
+
+    def split(self, params, seen, gone):
+        """Return factors of the seen features, gain (K or 1, M, O), covariances of the rest.
+
+        From the precision Lambda: the rest has covariance inverse(Lambda_mm) and moves by
+        -inverse(Lambda_mm) Lambda_mo for each step of the seen ones (eq. gaussian-conditional).
+        """
+        precisions = self.precisions(params.precisions_cholesky)
+        residual = np.linalg.inv(precisions[:, gone][:, :, gone])
+        residual = 0.5 * (residual + residual.swapaxes(1, 2))
+        covariances = params.covariances[:, seen][:, :, seen]
+        factors = self.factor(covariances) if len(seen) else covariances
+        return factors, -residual @ precisions[:, gone][:, :, seen], residual
+
+    def residual_root(self, residual):
+        """Return lower L with residual covariance = L L'."""
+        return np.linalg.cholesky(residual)
+
+    def add_residual(self, second, gone, residual):
+        """Add the covariance of the missing features to one component's second sums, in place."""
+        second[np.ix_(gone, gone)] += residual
+
+    def outer(self, offsets):
+        """Return the outer product of each offset (K, D) with itself."""
+        return offsets[:, :, None] * offsets[:, None, :]
+
+    def add_diagonal(self, covariances, variances):
+        """Add variances (D,) to the diagonals, in place."""
+        np.einsum("kii->ki", covariances)[...] += variances
+        return covariances
+
+
+class Full(_Matrix):
+    """Each component has its own covariance matrix."""
+
+    name = "full"
+    public_shape = ("n_components", "n_features", "n_features")
+
+    def n_statistics(self, n_features):
+        """Number of rows of `features`."""
+        return n_features * (n_features + 1) // 2 + n_features + 1
+
+    def n_parameters(self, n_components, n_features):
+        """Free numbers in the covariances."""
+        return n_components * n_features * (n_features + 1) // 2
+
+    def shape(self, n_components, n_features):
+        """Shape of the covariances inside."""
+        return (n_components, n_features, n_features)
+
+    def to_public(self, values):
+        """Return `values` in scikit-learn's shape."""
+        return values
+
+    to_internal = to_public
+
+    def fill_features(self, features, n_features):
+        """Complete features (P, B), whose rows for x stand, with 1 and x_i x_j for i <= j."""
+        features[-1] = 1.0
+        Z, row = features[-1 - n_features : -1], 0
+        for i in range(n_features):
+            np.multiply(Z[i:], Z[i], out=features[row : row + n_features - i])
+            row += n_features - i
+
+    def natural(self, params):
+        """Return the parameters (K, P) whose product with the features is the log joint."""
+        n_features = params.means.shape[1]
+        precisions = self.precisions(params.precisions_cholesky)
+        i, j = _upper(n_features)
+        quadratic = precisions[:, i, j] * np.where(i == j, -0.5, -1.0)
+        linear = (precisions @ params.means[:, :, None])[:, :, 0]
+        return np.hstack([quadratic, linear, _constant(self, params, linear)[:, None]])
+
+    def common(self, Z, params):
+        """Return the part of the log joint that the natural parameters leave out."""
+        return 0.0
+
+    def common_total(self, params, total):
+        """Return the sum of `common` over all points with scatter `total` about the origin."""
+        return 0.0
+
+    def unpack(self, log_prob, packed, n_features, total):
+        """Return the sums about the origin that the product (K, P) holds."""
+        i, j = _upper(n_features)
+        second = np.empty((len(packed), n_features, n_features))
+        second[:, i, j] = second[:, j, i] = packed[:, : len(i)]
+        return Sums(log_prob, packed[:, -1], packed[:, len(i) : -1], second)
+
+    def centred_moments(self, second, counts, offsets):
+        """Return the covariances about the means from sums about centres `offsets` away."""
+        return second / counts[:, None, None] - self.outer(offsets)
+
+    def pool(self, values, counts):
+        """Average one value for each component as the structure shares it."""
+        return values
+
+
+class Tied(Full):
+    """All components share one covariance matrix.
+
+    Then the quadratic term is the same for all components: it cancels from the responsibilities,
+    and its sum over the data needs only their scatter, taken once. The features are just [x, 1].
+    """
+
+    name = "tied"
+    shared = True
+    public_shape = ("n_features", "n_features")
+
+    def n_statistics(self, n_features):
+        """Number of rows of `features`."""
+        return n_features + 1
+
+    def n_parameters(self, n_components, n_features):
+        """Free numbers in the covariance."""
+        return n_features * (n_features + 1) // 2
+
+    def shape(self, n_components, n_features):
+        """Shape of the covariance inside."""
+        return (1, n_features, n_features)
+
+    def to_public(self, values):
+        """Return `values` in scikit-learn's shape."""
+        return values[0]
+
+    def to_internal(self, values):
+        """Return `values` of scikit-learn's shape as used inside."""
+        return values[None]
+
+    def fill_features(self, features, n_features):
+        """Complete features (P, B), whose rows for x stand, with 1."""
+        features[-1] = 1.0
+
+    def natural(self, params):
+        """Return the parameters (K, P) whose product with the features is the log joint."""
+        linear = params.means @ self.precisions(params.precisions_cholesky)[0]
+        return np.hstack([linear, _constant(self, params, linear)[:, None]])
+
+    def common(self, Z, params):
+        """Return -x' Lambda x / 2 for points (D, B)."""
+        whitened = params.precisions_cholesky[0].T @ Z
+        return -0.5 * np.einsum("db,db->b", whitened, whitened)
+
+    def common_total(self, params, total):
+        """Return the sum of `common` over all points with scatter `total` about the origin."""
+        return -0.5 * np.sum(self.precisions(params.precisions_cholesky)[0] * total)
+
+    def unpack(self, log_prob, packed, n_features, total):
+        """Return the sums about the origin that the product (K, P) and the scatter hold."""
+        return Sums(log_prob, packed[:, -1], packed[:, :-1], total[None].copy())
+
+    def centred_moments(self, second, counts, offsets):
+        """Return the covariance about the means from sums about centres `offsets` away."""
+        return (second - (counts * offsets.T) @ offsets) / counts.sum()
+
+    def pool(self, values, counts):
+        """Average one value for each component as the structure shares it."""
+        return np.tensordot(counts / counts.sum(), values, axes=1)[None]
+
+
+class Diag:
+    """Each component has its own variance for each feature."""
+
+    name = "diag"
+    public_shape = ("n_components", "n_features")
+    isotropic = shared = False
+
+    def n_statistics(self, n_features):
+        """Number of rows of `features`."""
+        return 2 * n_features + 1
+
+    def n_parameters(self, n_components, n_features):
+        """Free numbers in the variances."""
+        return n_components * n_features
+
+    def shape(self, n_components, n_features):
+        """Shape of the variances inside."""
+        return (n_components, n_features)
+
+    def to_public(self, values):
+        """Return `values` in scikit-learn's shape."""
+        return values
+
+    to_internal = to_public
+
+    def factor(self, covariances):
+        """Return 1 / std, or raise SingularCovariance."""
+        sound = (covariances > 0).all(axis=1)
+        if not sound.all():
+            raise SingularCovariance(int(np.argmin(sound)))
+        return 1.0 / np.sqrt(covariances)
+
+    def factor_precisions(self, precisions):
+        """Return 1 / std from precisions."""
+        if not (precisions > 0).all():
+            raise ValueError(f"the smallest is {precisions.min():g}")
+        return np.sqrt(precisions)
+
+    def precisions(self, precisions_cholesky):
+        """Return the precisions."""
+        return precisions_cholesky**2
+
+    def invert(self, precisions_cholesky):
+        """Return the variances that belong to 1 / std."""
+        return precisions_cholesky**-2.0
+
+    def roots(self, precisions_cholesky):
+        """Return the standard deviations."""
+        return 1.0 / precisions_cholesky
+
+    def colour(self, noise, root):
+        """Return standard normal rows (N, D) with the standard deviations of one root."""
+        return noise * root
+
+    def rescale(self, covariances, precisions_cholesky, factors):
+        """Return both for features multiplied by `factors` (D,)."""
+        factors = factors[: covariances.shape[1]]
+        return covariances * factors**2, precisions_cholesky / factors
+
+    def variances(self, covariances):
+        """Return the variance of each feature (K, D or 1)."""
+        return covariances
+
+    def precision_diagonal(self, precisions_cholesky):
+        """Return the precisions (K, D or 1)."""
+        return precisions_cholesky**2
+
+    def thinnest(self, covariances, whole, limit):
+        """Return the variance (K,) that is least beside that of `whole`, and the latter."""
+        least = np.argmin(covariances / np.maximum(whole, EPS * limit), axis=1)
+        return covariances[np.arange(len(least)), least], whole[least]
+
+    def from_variances(self, variances):
+        """Return variances in the structure's shape for (K, D)."""
+        return variances
+
+    def log_det_precision(self, precisions_cholesky, n_features):
+        """Return half the log determinant of each precision (K,)."""
+        return np.log(precisions_cholesky).sum(axis=1)
+
+    def amplification(self, magnitudes, precisions_cholesky):
+        """Return the sum of absolute terms (K,) in the expanded square; times EPS: nats lost."""
+        return np.square(magnitudes * precisions_cholesky).sum(axis=1)
+
+    def mahalanobis(self, centred, factor):
+        """Return squared distances (B,) of centred points (D, B) under one factor 1 / std."""
+        whitened = centred * factor[:, None]
+        return np.einsum("db,db->b", whitened, whitened)
+
+    def scatter(self, centred, resp):
+        """Return sum_n r_n c_n^2 for centred points (D, B)."""
+        return np.square(centred) @ resp
+
+    def split(self, params, seen, gone):
+        """Return 1 / std of the seen features, no gain, variances of the missing ones (K, M)."""
+        return params.precisions_cholesky[:, seen], None, params.covariances[:, gone]
+
+    def residual_root(self, residual):
+        """Return the standard deviations of the missing features."""
+        return np.sqrt(residual)
+
+    def add_residual(self, second, gone, residual):
+        """Add the variances of the missing features to one component's second sums, in place."""
+        second[gone] += residual
+
+    def outer(self, offsets):
+        """Return the square of each offset (K, D)."""
+        return offsets**2
+
+    def add_diagonal(self, covariances, variances):
+        """Add variances (D,), in place."""
+        covariances += variances[: covariances.shape[1]]
+        return covariances
+
+    def fill_features(self, features, n_features):
+        """Complete features (P, B), whose rows for x stand, with 1 and x_i^2."""
+        features[-1] = 1.0
+        np.square(features[n_features:-1], out=features[:n_features])
+
+    def natural(self, params):
+        """Return the parameters (K, P) whose product with the features is the log joint."""
+        precisions = self.precisions(params.precisions_cholesky)
+        linear = precisions * params.means
+        constant = _constant(self, params, linear)[:, None]
+        return np.hstack([-0.5 * precisions, linear, constant])
+
+    common = Full.common
+    common_total = Full.common_total
+
+    def unpack(self, log_prob, packed, n_features, total):
+        """Return the sums about the origin that the product (K, P) holds."""
+        first = packed[:, -1 - n_features : -1]
+        return Sums(log_prob, packed[:, -1], first, packed[:, : -1 - n_features])
+
+    def centred_moments(self, second, counts, offsets):
+        """Return the variances about the means from sums about centres `offsets` away."""
+        return second / counts[:, None] - self.outer(offsets)
+
+    def pool(self, values, counts):
+        """Average one value for each component as the structure shares it."""
+        return values
+
+
+class Spherical(Diag):
+    """Each component has one variance for all features."""
+
+    name = "spherical"
+    public_shape = ("n_components",)
+    isotropic = True
+
+    def n_statistics(self, n_features):
+        """Number of rows of `features`."""
+        return n_features + 2
+
+    def n_parameters(self, n_components, n_features):
+        """Free numbers in the variances."""
+        return n_components
+
+    def shape(self, n_components, n_features):
+        """Shape of the variances inside."""
+        return (n_components, 1)
+
+    def to_public(self, values):
+        """Return `values` in scikit-learn's shape."""
+        return values[:, 0]
+
+    def to_internal(self, values):
+        """Return `values` of scikit-learn's shape as used inside."""
+        return values[:, None]
+
+    def from_variances(self, variances):
+        """Return variances in the structure's shape for (K, D)."""
+        return variances.mean(axis=1, keepdims=True)
+
+    def scatter(self, centred, resp):
+        """Return sum_n r_n |c_n|^2 for centred points (D, B)."""
+        return np.einsum("db,db->b", centred, centred) @ resp
+
+    def split(self, params, seen, gone):
+        """Return 1 / std, no gain, and the variance repeated for the missing features (K, M)."""
+        return params.precisions_cholesky, None, np.repeat(params.covariances, len(gone), axis=1)
+
+    def add_residual(self, second, gone, residual):
+        """Add the variances of the missing features to one component's second sums, in place."""
+        second += residual.sum()
+
+    def log_det_precision(self, precisions_cholesky, n_features):
+        """Return half the log determinant of each precision (K,)."""
+        return n_features * np.log(precisions_cholesky[:, 0])
+
+    def outer(self, offsets):
+        """Return the mean square of each offset (K, D)."""
+        return np.square(offsets).mean(axis=1, keepdims=True)
+
+    def fill_features(self, features, n_features):
+        """Complete features (P, B), whose rows for x stand, with 1 and |x|^2."""
+        features[-1] = 1.0
+        Z = features[1:-1]
+        np.einsum("db,db->b", Z, Z, out=features[0])
+
+    def centred_moments(self, second, counts, offsets):
+        """Return the variances about the means from sums about centres `offsets` away."""
+        return second / (counts[:, None] * offsets.shape[1]) - self.outer(offsets)
+
+
+STRUCTURES = {structure.name: structure for structure in (Full(), Tied(), Diag(), Spherical())}
+
+
+def _constant(structure, params, linear):
+    """Return the terms of the log joint without x, shape (K,); `linear` is Lambda mu."""
+    n_features = params.means.shape[1]
+    log_det = structure.log_det_precision(params.precisions_cholesky, n_features)
+    mahalanobis = np.einsum("kd,kd->k", linear, params.means)
+    return np.log(params.weights) + log_det - 0.5 * (n_features * LOG_2PI + mahalanobis)
+
+
+_UPPER = {}
+
+
+def _upper(n_features):
+    """Return the index pairs i <= j, row by row, remembered for each number of features."""
+    if n_features not in _UPPER:
+        _UPPER[n_features] = np.triu_indices(n_features)
+    return _UPPER[n_features]
+
+
+def _cholesky_or_nan(covariance):
+    """Return the lower Cholesky factor, or NaN where there is none."""
+    try:
+        return np.linalg.cholesky(covariance)
+    except np.linalg.LinAlgError:
+        return np.full_like(covariance, np.nan)

@@ -1,0 +1,314 @@
+"""What a fitted mixture answers: densities, responsibilities, samples, information criteria."""
+
+import math
+
+import numpy as np
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from gmmlearn._validation import as_count, as_numbers
+from gmmlearn.covariance import STRUCTURES, Parameters
+from gmmlearn.mixture import Mixture
+from gmmlearn.statistics import Frame, Posterior, Table, normalise
+
+
+class Scoring:
+    """Methods of `GaussianMixture` that need only its fitted attributes."""
+
+    @property
+    def _structure(self):
+        return STRUCTURES[self.covariance_type]
+
+    def _params_in(self, frame=None):
+        """Return the fitted parameters in `frame`, or in the units of X."""
+        structure = self._structure
+        factors = structure.to_internal(np.asarray(self.precisions_cholesky_))
+        covariances = getattr(self, "covariances_", None)
+        if covariances is None:
+            covariances = structure.invert(factors)
+        else:
+            covariances = structure.to_internal(np.asarray(covariances))
+        params = Parameters(self.weights_, self.means_, covariances, factors)
+        return params if frame is None else frame.enter(params, structure)
+
+    def _validated(self, X):
+        """Return `X` as an array (N, D) in which NaN is missing."""
+        check_is_fitted(self)
+        types = [np.float64, np.float32]
+        return validate_data(self, X, dtype=types, ensure_all_finite="allow-nan", reset=False)
+
+    def _prepared(self, X):
+        """Return a Table of `X` in the mixture's own frame, and the Posterior."""
+        structure, params = self._structure, self._params_in()
+        frame = Frame.of_parameters(params, structure)
+        table = Table(X, structure, len(params.weights), frame=frame)
+        return table, Posterior(structure, frame.enter(params, structure))
+
+    def _each_row(self, X, function, shape=(), dtype=np.float64):
+        """Return ``function(log_joint (K, B))``, an array (B, *shape), of all rows of `X`."""
+        X = self._validated(X)
+        table, posterior = self._prepared(X)
+        log_scale = np.log(table.frame.scale)
+        values = np.empty((len(X), *shape), dtype)
+
+        def stripe(blocks):
+            for block in blocks:
+                log_joint = posterior.whole_log_joint(table, block)
+                if not np.isfinite(log_joint.max(axis=0)).all():
+                    raise ValueError(
+                        "X has a row so far from the mixture that its squared distance overflows. "
+                        "Look for a wrong unit or a placeholder such as 1e300."
+                    )
+                log_joint -= (log_scale if block.seen is None else log_scale[block.seen]).sum()
+                values[block.rows] = function(log_joint)
+
+        with table.workers(), np.errstate(over="ignore", invalid="ignore"):
+            table.map_stripes(stripe)
+        return values
+
+    def score_samples(self, X):
+        """Return log p(x) for each row (eq. mixture-density).
+
+        Parameters
+        ----------
+        X : array-like (N, D)
+            Points; where NaN is missing, the density is that of the other features alone.
+
+        Returns
+        -------
+        array (N,)
+            Log densities in nats.
+        """
+        return self._each_row(X, normalise)
+
+    def score(self, X, y=None, sample_weight=None):
+        """Return the mean log density of the rows.
+
+        Parameters
+        ----------
+        X : array-like (N, D)
+            Points.
+        y : ignored
+        sample_weight : array-like (N,), optional
+            Weight of each row.
+
+        Returns
+        -------
+        float
+            Mean nats per sample.
+        """
+        log_prob = self.score_samples(X)
+        if sample_weight is None:
+            return float(log_prob.mean())
+        weight = as_weight(sample_weight, len(log_prob))
+        return float(weight @ log_prob / weight.sum())
+
+    def predict(self, X):
+        """Return the most probable component of each row.
+
+        Parameters
+        ----------
+        X : array-like (N, D)
+            Points.
+
+        Returns
+        -------
+        int array (N,)
+            Component labels.
+        """
+        return self._each_row(X, lambda log_joint: log_joint.argmax(axis=0), dtype=np.int64)
+
+    def predict_proba(self, X):
+        """Return r_nk = p(component k | x_n) (eq. mixture-responsibilities).
+
+        Parameters
+        ----------
+        X : array-like (N, D)
+            Points.
+
+        Returns
+        -------
+        array (N, K)
+            Probabilities; each row sums to one.
+        """
+
+        def responsibilities(log_joint):
+            normalise(log_joint)
+            return log_joint.T
+
+        check_is_fitted(self)
+        return self._each_row(X, responsibilities, (len(self.weights_),))
+
+    def impute(self, X, draw=False, random_state=None):
+        """Return `X` with its missing values filled (eq. mixture-conditional).
+
+        Parameters
+        ----------
+        X : array-like (N, D)
+            Points; NaN is missing.
+        draw : bool, default=False
+            False: the mean of the missing values given the others. True: one draw from their
+            distribution given the others, which keeps their spread.
+        random_state : int, RandomState or None, default=None
+            Source of the draws, as in `sample`.
+
+        Returns
+        -------
+        array (N, D)
+            A copy; what was there is unchanged.
+        """
+        X = self._validated(X)
+        filled = X.astype(np.float64)
+        table, posterior = self._prepared(X)
+        rng = self._own_stream() if random_state is None else check_random_state(random_state)
+        for block in table.blocks:
+            if block.seen is None:
+                continue
+            gap, Z_seen = posterior.gap(block), table.load_seen(block)
+            _, resp = posterior.respond_seen(block, gap, Z_seen)
+            Z = gap.draw(Z_seen, resp, rng) if draw else gap.mean(Z_seen, resp)
+            values = Z.T * table.frame.scale[gap.gone] + table.frame.origin[gap.gone]
+            filled[np.ix_(block.rows, gap.gone)] = values
+        return filled
+
+    def mixture(self):
+        """Return the fitted parameters as a frozen `Mixture` with full covariances.
+
+        Returns
+        -------
+        Mixture
+            With `log_prob`, `responsibilities`, `sample`, `marginal` and `condition`.
+        """
+        check_is_fitted(self)
+        params, (n_components, n_features) = self._params_in(), self.means_.shape
+        roots = self._structure.roots(params.precisions_cholesky)
+        if roots.ndim == 2:
+            roots = np.broadcast_to(roots, (n_components, n_features))[:, :, None] * np.eye(
+                n_features
+            )
+        full = np.broadcast_to(roots @ roots.swapaxes(1, 2), (n_components, n_features, n_features))
+        return Mixture(params.weights / params.weights.sum(), params.means, full)
+
+    def marginal(self, features):
+        """Return the mixture of some features alone (eq. mixture-marginal).
+
+        Parameters
+        ----------
+        features : list of int
+            Indices of the features to keep, in the order wanted.
+
+        Returns
+        -------
+        Mixture
+            Over the F features named.
+        """
+        return self.mixture().marginal(features)
+
+    def condition(self, features, values):
+        """Return the mixture of the other features, given these (eq. mixture-conditional).
+
+        Its mean is the regression of the other features on these.
+
+        Parameters
+        ----------
+        features : list of int
+            Indices of the G features that are known.
+        values : array-like (G,)
+            Their values, in the same order.
+
+        Returns
+        -------
+        Mixture
+            Over the remaining D - G features, in increasing order of index.
+        """
+        return self.mixture().condition(features, values)
+
+    def sample(self, n_samples=1, random_state=None):
+        """Draw points from the mixture (eq. mixture-latent).
+
+        Parameters
+        ----------
+        n_samples : int >= 1, default=1
+            Number of points N.
+        random_state : int, RandomState or None, default=None
+            Source of randomness. None goes on with the estimator's own stream, which its
+            `random_state` began: every call draws anew. An integer repeats the same points.
+
+        Returns
+        -------
+        X : array (N, D)
+            Points, ordered by component.
+        y : int array (N,)
+            The component that each was drawn from.
+        """
+        check_is_fitted(self)
+        n_samples = as_count(n_samples, "n_samples")
+        rng = self._own_stream() if random_state is None else check_random_state(random_state)
+        params = self._params_in()
+        counts = rng.multinomial(n_samples, params.weights / params.weights.sum())
+        labels = np.repeat(np.arange(len(counts)), counts)
+        roots = self._structure.roots(params.precisions_cholesky)
+        X = rng.standard_normal((n_samples, params.means.shape[1]))
+        for k, mean in enumerate(params.means):
+            members = labels == k
+            X[members] = mean + self._structure.colour(X[members], roots[k % len(roots)])
+        return X, labels
+
+    def _own_stream(self):
+        """Return the generator that `sample` goes on with from call to call."""
+        if not hasattr(self, "_stream"):
+            self._stream = check_random_state(self.random_state)
+        return self._stream
+
+    def _n_parameters(self):
+        """Return the number of free parameters: covariances, means, weights."""
+        n_components, n_features = self.means_.shape
+        in_covariances = self._structure.n_parameters(n_components, n_features)
+        return in_covariances + n_components * n_features + n_components - 1
+
+    def bic(self, X):
+        """Return the Bayesian information criterion; lower is better (eq. bic).
+
+        Parameters
+        ----------
+        X : array-like (N, D)
+            Points.
+
+        Returns
+        -------
+        float
+            -2 log likelihood + parameters x log N.
+        """
+        log_prob = self.score_samples(X)
+        return float(-2 * log_prob.sum() + self._n_parameters() * math.log(len(log_prob)))
+
+    def aic(self, X):
+        """Return the Akaike information criterion; lower is better (eq. aic).
+
+        Parameters
+        ----------
+        X : array-like (N, D)
+            Points.
+
+        Returns
+        -------
+        float
+            -2 log likelihood + 2 x parameters.
+        """
+        return float(-2 * self.score_samples(X).sum() + 2 * self._n_parameters())
+
+
+def as_weight(sample_weight, n_samples):
+    """Return `sample_weight` as an array (N,) of numbers >= 0, not all 0."""
+    weight = as_numbers(sample_weight, "sample_weight", 1, "(n_samples,)")
+    if len(weight) != n_samples:
+        raise ValueError(
+            f"sample_weight has {len(weight)} entries, but X has {n_samples} rows. Pass one each."
+        )
+    if (weight < 0).any():
+        raise ValueError(
+            f"sample_weight has a negative entry ({weight.min():g}). Use 0 for rows to leave out."
+        )
+    if not weight.any():
+        raise ValueError("sample_weight is zero everywhere. Give some row a positive weight.")
+    return weight
