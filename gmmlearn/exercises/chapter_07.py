@@ -21,6 +21,8 @@ def _close(answer, value, rtol=1e-6):
 
 @exercise("07-unbounded")
 def _unbounded(answer):
+    if isinstance(answer, (list, tuple, np.ndarray)) and np.size(answer) == 1:
+        answer = np.reshape(answer, ())  # one number in brackets is a number
     nats = 4 * 0.5 * np.log(1e6)
     expected = -nats / (64 * np.log(2))
     if _close(answer, -expected, 0.02):
@@ -31,6 +33,10 @@ def _unbounded(answer):
         return "That is twice too much: look at the factor in front of the log-determinant."
     if _close(answer, expected / 4, 0.02):
         return "That is the change that one constant pixel makes; there are more."
+    if _close(answer, expected / 2, 0.02):
+        return "That is half of it: does the factor one half, or a root, enter twice?"
+    if _close(answer, -nats, 0.02):
+        return "That is nats per picture: divide by 64 pixels and by ln 2."
     if _close(answer, 64 * expected, 0.02):
         return "That is per picture, not per pixel."
     if _close(answer, 16 * expected, 0.02):
@@ -78,6 +84,8 @@ def _bits(answer):
         for message, wrong in mistakes.items():
             if _close(value, wrong):
                 return message
+        if _close(value, expected - levels + np.log2(17)):
+            return "You assumed 17 levels: use n_levels."
         each = -log_prob / (n_pixels * np.log(2)) + levels
         if _close(value, each):
             return "That is one value for each picture: take their mean."
@@ -97,10 +105,15 @@ def _checkerboard(answer):
         # The last round asks for an order that is not increasing.
         hidden = np.array([[0, 2, 4], [1, 2], [3, 4, 5], [5, 0, 3]][seed])
         given, asked = x.copy(), hidden.copy()
-        value = answer(mixture, given, asked)
+        try:
+            value, again = (answer(mixture, given, asked) for _ in range(2))
+        except IndexError:
+            return f"x has {x.size} pixels here: ask x for their number, do not assume 64."
         if not (np.array_equal(given, x) and np.array_equal(asked, hidden)):
             return "Your function changes the arrays it is given: work on a copy."
         fault = _completion_fault(value, mixture, x, hidden)
+        if fault and np.shape(value) == x.shape and not _close(again, value):
+            return "That changes between calls: return the conditional mean, not a draw."
         if fault:
             return fault
     return None
@@ -154,7 +167,7 @@ def _completion_fault(value, mixture, x, hidden):
 def _half(answer):
     if not callable(answer):
         return "Give a function of mixtures, log_prior, visible and values."
-    seen = {"likelihood": True, "prior": True, "means": True, "first": True}
+    seen = dict.fromkeys(("likelihood", "prior", "least", "first", "exponent", "sorted"), True)
     wrong = 0
     for seed in range(60):
         rng = np.random.default_rng(seed)
@@ -175,18 +188,25 @@ def _half(answer):
         wrong += fault is not None
         seen["likelihood"] &= value == np.argmax(log_prob)
         seen["prior"] &= value == np.argmax(log_prior)
-        seen["means"] &= value == np.argmin(log_prob + log_prior)
+        seen["least"] &= value == np.argmin(log_prob + log_prior)
         seen["first"] &= value == np.argmax(log_joints.max(axis=1) + log_prior)
+        seen["exponent"] &= value == np.argmax(log_prob + np.exp(log_prior))
+        mixed_up = [_marginal_log_joint(p, np.sort(visible), values) for p in mixtures]
+        seen["sorted"] &= value == np.argmax(log_sum_exp(np.stack(mixed_up)) + log_prior)
     if not wrong:
         return None
     if seen["likelihood"]:
         return "You left out the prior: frequent classes deserve a head start."
     if seen["prior"]:
         return "You used the prior alone: what do the visible pixels say?"
-    if seen["means"]:
+    if seen["least"]:
         return "That is the least likely class."
     if seen["first"]:
         return "You compared the likeliest components: sum over each class's components."
+    if seen["exponent"]:
+        return "You added the prior itself to a log density: add its logarithm, as it is given."
+    if seen["sorted"]:
+        return "You sorted visible but not values: each value belongs to the pixel at its place."
     return f"{wrong} of 60 random cases got another class than the likeliest."
 
 

@@ -42,6 +42,16 @@ def best_component(mixtures, log_prior, visible, values):
     return np.argmax(np.array(joints) + log_prior)
 
 
+def draw(mixture, x, hidden):
+    return fill(x, np.sort(hidden), conditional(mixture, x, hidden).sample(1)[0][0])
+
+
+def assume_64(mixture, x, hidden):
+    visible = np.setdiff1d(np.arange(64), hidden)
+    given = mixture.condition(visible, x[visible])
+    return fill(x, np.sort(hidden), given.weights @ given.means)
+
+
 def cool(mixture, temperature):
     return Mixture(mixture.weights, mixture.means, temperature**2 * mixture.covariances)
 
@@ -80,7 +90,7 @@ def hidden_only(mixture, x, hidden):
 
 
 RIGHT = {
-    "07-unbounded": [CHANGE, round(CHANGE, 2), np.float64(CHANGE)],
+    "07-unbounded": [CHANGE, round(CHANGE, 2), np.float64(CHANGE), [CHANGE], np.array([[CHANGE]])],
     "07-bits": [bits],
     "07-checkerboard": [complete],
     "07-half": [classify],
@@ -92,7 +102,10 @@ WRONG = [
     ("07-unbounded", CHANGE * np.log(2), "in nats"),
     ("07-unbounded", 2 * CHANGE, "twice too much"),
     ("07-unbounded", CHANGE / 4, "one constant pixel"),
-    ("07-unbounded", 64 * CHANGE, "per picture"),
+    ("07-unbounded", CHANGE / 2, "half of it"),
+    ("07-unbounded", 64 * CHANGE * np.log(2), "nats per picture"),
+    ("07-unbounded", 64 * CHANGE, "per picture, not per pixel"),
+    ("07-unbounded", [CHANGE, CHANGE], "has shape"),
     ("07-unbounded", 16 * CHANGE, "by the 4 constant pixels"),
     ("07-unbounded", 7.0, "not the right value"),
     ("07-bits", 3.0, "Give a function"),
@@ -108,6 +121,7 @@ WRONG = [
     ("07-bits", lambda a, d, n: -a.sum() / (d * np.log(2)) + np.log2(n), "the sum over"),
     ("07-bits", lambda a, d, n: -a / (d * np.log(2)) + np.log2(n), "one value for each"),
     ("07-bits", lambda a, d, n: 0.0, "not the right value"),
+    ("07-bits", lambda a, d, n: bits(a, d, 17), "assumed 17 levels"),
     ("07-bits", spoil_bits, "changes the array"),
     ("07-checkerboard", 3.0, "Give a function"),
     ("07-checkerboard", hidden_only, "hidden pixels alone"),
@@ -130,12 +144,20 @@ WRONG = [
     ),
     ("07-checkerboard", lambda m, x, h: m.weights @ m.means, "stay as they are"),
     ("07-checkerboard", lambda m, x, h: x, "not the right value"),
+    ("07-checkerboard", draw, "changes between calls"),
+    ("07-checkerboard", assume_64, "do not assume 64"),
     ("07-checkerboard", spoil_picture, "changes the arrays"),
     ("07-half", 3, "Give a function"),
     ("07-half", lambda m, p, v, x: np.argmax(marginals(m, v, x)), "left out the prior"),
     ("07-half", lambda m, p, v, x: np.argmax(p), "prior alone"),
     ("07-half", lambda m, p, v, x: np.argmin(marginals(m, v, x) + p), "least likely"),
     ("07-half", best_component, "sum over each class"),
+    (
+        "07-half",
+        lambda m, p, v, x: np.argmax(marginals(m, v, x) + np.exp(p)),
+        "add its logarithm",
+    ),
+    ("07-half", lambda m, p, v, x: classify(m, p, np.sort(v), x), "sorted visible"),
     ("07-half", lambda m, p, v, x: 1, "of 60 random cases"),
     ("07-half", lambda m, p, v, x: marginals(m, v, x) + p, "one class"),
     ("07-half", spoil_values, "changes the arrays"),
