@@ -14,6 +14,7 @@ _MODULE_OF = {
     "Mixture": "mixture",
     "fit_em": "em",
     "check": "exercises",
+    "select_n_components": "selection",
 }
 _MODULES = (
     "covariance",
@@ -24,6 +25,7 @@ _MODULES = (
     "gaussian",
     "mixture",
     "plots",
+    "selection",
     "statistics",
 )
 
