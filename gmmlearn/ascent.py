@@ -33,6 +33,8 @@ class Settings(NamedTuple):
     """How many imaginary samples stand behind `prior`, for each covariance."""
     prior: np.ndarray | None = None
     """Covariances in the structure's shape, of which only the variances count."""
+    floor: float | np.ndarray = 0.0
+    """Variance (D,) that is only rounding: whatever has no more is singular."""
 
 
 class Moments(NamedTuple):
@@ -104,6 +106,9 @@ def maximise(structure, found, previous, settings):
     if empty.any() and not structure.shared:
         covariances[empty] = previous.covariances[empty]
     weights = previous.weights if "weights" in fixed else counts / counts.sum()
+    thin = (structure.variances(covariances) <= settings.floor).any(axis=1)
+    if thin.any():
+        raise SingularCovariance(int(np.argmax(thin)))
     if "covariances" in fixed:
         return Parameters(weights, means, *previous[2:])
     return Parameters(weights, means, covariances, structure.factor(covariances))
@@ -200,6 +205,11 @@ def climb(table, posterior, bound, settings, progress):
         posterior, sums = step(table, posterior, posterior.params, settings)
         lower_bounds.append((sums.log_prob + prior) / table.total_weight)
         change, bound = lower_bounds[-1] - bound, lower_bounds[-1]
+        if not np.isfinite(bound):
+            raise ValueError(
+                "Some row of X is so far from every component that its density is not finite. Use "
+                "means_init and precisions_init of the size of X, or another init_params."
+            )
         progress.iteration(len(lower_bounds), change, bound)
         converged = abs(change) < settings.tol
     progress.end(bound, converged)

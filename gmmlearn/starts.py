@@ -185,11 +185,18 @@ def settings_of(mixture, table, given, warm):
             source = "precisions_init" if name == "covariances" else f"{name}_init"
             raise ValueError(f"fixed names {name!r}, but {source} is None. Pass what to keep.")
     prior = blank(table, mixture.n_components).covariances
+    reg_covar = mixture.reg_covar / table.frame.scale**2
     return Settings(
         mixture.max_iter,
         mixture.tol,
-        mixture.reg_covar / table.frame.scale**2,
+        reg_covar,
         fixed,
         mixture.prior_strength,
         prior / mixture.n_components ** (2.0 / table.n_features),
+        np.where(reg_covar > table.rounding, 0.0, table.rounding)[_width(table)],
     )
+
+
+def _width(table):
+    """Return which features have a variance of their own."""
+    return slice(1) if table.structure.isotropic else slice(None)

@@ -178,7 +178,13 @@ class Table:
 
     def map_stripes(self, function):
         """Return ``function(blocks)`` for each stripe of blocks, in order."""
-        return list(self._map(function, self.stripes))
+
+        def quietly(blocks):
+            # Overflow ends in a density that is not finite, which callers refuse by name.
+            with np.errstate(over="ignore", invalid="ignore"):
+                return function(blocks)
+
+        return list(self._map(quietly, self.stripes))
 
     def load(self, block, with_features):
         """Return features (P, B) of a complete block, and their rows for z, (D, B)."""
@@ -201,6 +207,11 @@ class Table:
         """Return the values (O, B) that an incomplete block has, in the frame."""
         part = self.X[block.rows][:, block.seen].T
         return (part - self.frame.origin[block.seen, None]) / self.frame.scale[block.seen, None]
+
+    @property
+    def rounding(self):
+        """Variance (D,) below which a feature's spread is only rounding, in the frame."""
+        return (4.0 * EPS * (np.abs(self.frame.origin) / self.frame.scale + 1.0)) ** 2
 
     @cached_property
     def shift(self):
