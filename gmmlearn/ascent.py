@@ -162,14 +162,18 @@ def step(table, posterior, previous, settings):
         found = moments(structure, sums, centres, previous)
         try:
             new = maximise(structure, found, previous, settings)
-            distance = np.abs(found.means - centres)
-            more = lossy(structure, structure.amplification(distance, new.precisions_cholesky))
         except SingularCovariance:
             if last:
                 raise
             more = np.arange(len(centres))
-        if last or not len(more):
-            return Posterior(structure, new), sums
+        else:
+            after = Posterior(structure, new)
+            if last or not len(after.exact) + len(exact):
+                return after, sums
+            distance = np.abs(found.means - centres)
+            more = lossy(structure, structure.amplification(distance, new.precisions_cholesky))
+            if not len(more):
+                return after, sums
         exact = np.union1d(exact, more)
         centres = _only(found.means, exact)
 
@@ -177,7 +181,8 @@ def step(table, posterior, previous, settings):
 def _only(means, exact):
     """Return `means` with zeros for the components that are not in `exact`."""
     centres = np.zeros_like(means)
-    centres[exact] = means[exact]
+    if len(exact):
+        centres[exact] = means[exact]
     return centres
 
 

@@ -131,10 +131,10 @@ default="kmeans"
     >>> X = np.array([[0, 2], [1, 4], [2, 0], [9, 2], [10, 4], [11, 0]])
     >>> mixture = GaussianMixture(n_components=2, random_state=0).fit(X)
     >>> mixture.means_.round(3)
-    array([[ 1.,  2.],
-           [10.,  2.]])
+    array([[10.,  2.],
+           [ 1.,  2.]])
     >>> mixture.predict([[0, 0], [12, 3]])
-    array([0, 1])
+    array([1, 0])
     """
 
     _parameter_constraints: dict = {  # noqa: RUF012

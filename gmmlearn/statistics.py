@@ -26,6 +26,9 @@ BLOCK_BYTES = 1 << 21
 LONG_ROWS = 512
 """Number of features from which BLAS is faster, by some 6 %, at the transposed product."""
 MAX_STRIPES = 32
+LARGEST = 1e150
+"""Values beyond this have squares that overflow."""
+NO_COMPONENTS = np.arange(0)
 THREADED_WORK = 2e7
 """Multiplications in a product from which threads repay what they cost, about a millisecond."""
 
@@ -143,13 +146,13 @@ class Table:
             self._refuse_empty(sums[0])
             mean = sums[1] / sums[0]
             variance = np.maximum(sums[2] / sums[0] - mean**2, 0.0)
-        if not np.isfinite(variance).all():
+        if not np.isfinite(variance).all() or (np.abs(shift + mean) > LARGEST).any():
             raise ValueError(
                 f"X has values as large as {np.nanmax(np.abs(self.X)):.3g}: squares overflow. "
                 "Divide such features by a constant first."
             )
         # What is left of a constant feature is rounding.
-        variance[variance <= (8 * EPS * (np.abs(shift) + np.abs(mean))) ** 2] = 0.0
+        variance[np.sqrt(variance) <= 8 * EPS * (np.abs(shift) + np.abs(mean))] = 0.0
         frame = Frame.around(shift + mean, variance, self.structure)
         self.variance = variance / frame.scale**2
         return frame
@@ -211,7 +214,8 @@ class Table:
     @property
     def rounding(self):
         """Variance (D,) below which a feature's spread is only rounding, in the frame."""
-        return (4.0 * EPS * (np.abs(self.frame.origin) / self.frame.scale + 1.0)) ** 2
+        std = 4.0 * EPS * (np.abs(self.frame.origin) / self.frame.scale + 1.0)
+        return np.square(np.minimum(std, 1e150))
 
     @cached_property
     def shift(self):
@@ -320,6 +324,8 @@ class Posterior:
 
 def lossy(structure, risk):
     """Return the components whose `amplification` (K,) is too large; all if they share."""
+    if risk.max() <= LOSS_LIMIT:
+        return NO_COMPONENTS
     chosen = np.flatnonzero(~(risk <= LOSS_LIMIT))
     return np.arange(len(risk)) if structure.shared and len(chosen) else chosen
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from problems import ALL, FITTED, blobs
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture as Reference
@@ -9,7 +10,6 @@ from sklearn.mixture import GaussianMixture as Reference
 from gmmlearn import GaussianMixture
 from gmmlearn.ascent import Moments, blend
 from gmmlearn.covariance import STRUCTURES
-from problems import ALL, FITTED, blobs
 
 
 def moments_of(structure, X, resp):

@@ -5,10 +5,10 @@ import warnings
 import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from problems import TYPES
 
 from gmmlearn import GaussianMixture
 from gmmlearn.starts import STARTS
-from problems import TYPES
 
 CURES = ("Use", "Raise", "Drop", "Pass", "Divide", "Remove", "reg_covar", "Look for", "minimum of")
 FUZZ = settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
+from problems import ALL, blobs
 
 from gmmlearn import GaussianMixture, select_n_components
-from problems import ALL, blobs
 
 
 def groups(seed=0, n_each=150):
