@@ -14,6 +14,7 @@ _MODULE_OF = {
     "Mixture": "mixture",
     "fit_em": "em",
     "check": "exercises",
+    "select_n_components": "selection",
 }
 _MODULES = (
     "covariance",
@@ -25,6 +26,7 @@ _MODULES = (
     "mixture",
     "plots",
     "recorded",
+    "selection",
     "statistics",
 )
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gmmlearn.covariance import EPS, Parameters, SingularCovariance
-from gmmlearn.statistics import Posterior, lossy, sweep
+from gmmlearn.statistics import Frame, Posterior, lossy, sweep
 
 
 class Climb(NamedTuple):
@@ -33,26 +33,26 @@ class Settings(NamedTuple):
     """How many imaginary samples stand behind `prior`, for each covariance."""
     prior: np.ndarray | None = None
     """Covariances in the structure's shape, of which only the variances count."""
+    floor: float | np.ndarray = 0.0
+    """Variance (D,) that is only rounding: whatever has no more is singular."""
 
 
-def maximise(table, sums, centres, previous, settings):
-    """Return weights, means and covariances for given sums (eq. em-m-step-weights to -covariances).
+class Moments(NamedTuple):
+    """What the responsibilities say of each component, before any prior or regularisation."""
 
-    Parameters
-    ----------
-    table : Table
-    sums : Sums
-    centres : array (K, D)
-        The points that the sums were taken about.
-    previous : Parameters
-        What a component without any sample keeps, and what is fixed.
-    settings : Settings
+    counts: np.ndarray
+    """N_k (K,)."""
+    means: np.ndarray
+    """Means (K, D)."""
+    covariances: np.ndarray
+    """Covariances about the means, in the structure's shape."""
 
-    Returns
-    -------
-    weights (K,), means (K, D), covariances
+
+def moments(structure, sums, centres, previous):
+    """Return the Moments of sums about `centres` (eq. em-m-step-means, em-m-step-covariances).
+
+    A component without any sample keeps its previous mean.
     """
-    structure, fixed = table.structure, settings.fixed
     counts = sums.counts + 10 * EPS
     offsets = sums.first / counts[:, None]
     means = centres + offsets
@@ -60,20 +60,63 @@ def maximise(table, sums, centres, previous, settings):
     empty = sums.counts < 10 * EPS
     if empty.any():
         means = np.where(empty[:, None], previous.means, means)
+    return Moments(counts, means, covariances)
+
+
+def blend(structure, old, new, share):
+    """Return the Moments of a mixture of two data sets, of which `new` has this share."""
+    old_counts, new_counts = (1.0 - share) * old.counts, share * new.counts
+    counts = old_counts + new_counts
+    part = (new_counts / counts)[:, None]
+    apart = new.means - old.means
+    shared = structure.shared
+    weight = np.sum(new_counts, keepdims=True) / counts.sum() if shared else part[:, 0]
+    weight = _as_column(weight, old.covariances)
+    between = structure.outer(apart) * _as_column((part * (1.0 - part))[:, 0], old.covariances)
+    return Moments(
+        counts,
+        old.means + part * apart,
+        (1.0 - weight) * old.covariances
+        + weight * new.covariances
+        + structure.pool(between, counts),
+    )
+
+
+def maximise(structure, found, previous, settings):
+    """Return the Parameters that the Moments `found` call for (eq. em-m-step-weights).
+
+    A component without any sample keeps its previous covariance.
+
+    Raises
+    ------
+    SingularCovariance
+        If a component has no spread in some direction.
+    """
+    counts, means, covariances = found
+    fixed = settings.fixed
     if "means" in fixed:
-        covariances += structure.pool(structure.outer(means - previous.means), counts)
+        covariances = covariances + structure.pool(structure.outer(means - previous.means), counts)
         means = previous.means
     if settings.prior_strength:
         behind = counts.sum(keepdims=True) if structure.shared else counts
-        share = (behind / (behind + settings.prior_strength))[
-            (..., *[None] * (covariances.ndim - 1))
-        ]
+        share = _as_column(behind / (behind + settings.prior_strength), covariances)
         covariances = share * covariances + (1.0 - share) * settings.prior
-    covariances = structure.add_diagonal(covariances, settings.reg_covar)
+    covariances = structure.add_diagonal(covariances.copy(), settings.reg_covar)
+    empty = counts < 20 * EPS
     if empty.any() and not structure.shared:
         covariances[empty] = previous.covariances[empty]
     weights = previous.weights if "weights" in fixed else counts / counts.sum()
-    return weights, means, previous.covariances if "covariances" in fixed else covariances
+    thin = (structure.variances(covariances) <= settings.floor).any(axis=1)
+    if thin.any():
+        raise SingularCovariance(int(np.argmax(thin)))
+    if "covariances" in fixed:
+        return Parameters(weights, means, *previous[2:])
+    return Parameters(weights, means, covariances, structure.factor(covariances))
+
+
+def _as_column(values, like):
+    """Return `values` (K,) with as many axes as `like`."""
+    return values.reshape(-1, *[1] * (like.ndim - 1))
 
 
 def log_prior(structure, params, settings):
@@ -116,25 +159,30 @@ def step(table, posterior, previous, settings):
     centres = _only(previous.means, exact)
     for last in (False, True):
         sums = sweep(table, posterior, centres, exact)
-        weights, means, covariances = maximise(table, sums, centres, previous, settings)
+        found = moments(structure, sums, centres, previous)
         try:
-            new = Parameters(weights, means, covariances, structure.factor(covariances))
-            risk = structure.amplification(np.abs(means - centres), new.precisions_cholesky)
-            more = lossy(structure, risk)
+            new = maximise(structure, found, previous, settings)
         except SingularCovariance:
             if last:
                 raise
-            more = np.arange(len(means))
-        if last or not len(more):
-            return Posterior(structure, new), sums
+            more = np.arange(len(centres))
+        else:
+            after = Posterior(structure, new)
+            if last or not len(after.exact) + len(exact):
+                return after, sums
+            distance = np.abs(found.means - centres)
+            more = lossy(structure, structure.amplification(distance, new.precisions_cholesky))
+            if not len(more):
+                return after, sums
         exact = np.union1d(exact, more)
-        centres = _only(means, exact)
+        centres = _only(found.means, exact)
 
 
 def _only(means, exact):
     """Return `means` with zeros for the components that are not in `exact`."""
     centres = np.zeros_like(means)
-    centres[exact] = means[exact]
+    if len(exact):
+        centres[exact] = means[exact]
     return centres
 
 
@@ -162,6 +210,11 @@ def climb(table, posterior, bound, settings, progress):
         posterior, sums = step(table, posterior, posterior.params, settings)
         lower_bounds.append((sums.log_prob + prior) / table.total_weight)
         change, bound = lower_bounds[-1] - bound, lower_bounds[-1]
+        if not np.isfinite(bound):
+            raise ValueError(
+                "Some row of X is so far from every component that its density is not finite. Use "
+                "means_init and precisions_init of the size of X, or another init_params."
+            )
         progress.iteration(len(lower_bounds), change, bound)
         converged = abs(change) < settings.tol
     progress.end(bound, converged)
@@ -229,3 +282,40 @@ def _bar(description, total):
     except ImportError:
         return None
     return tqdm(total=total, desc=description, unit="iteration", delay=2, leave=False)
+
+
+class Running(NamedTuple):
+    """What `partial_fit` remembers between batches: moments per unit of weight, in one frame."""
+
+    frame: Frame
+    settings: Settings
+    found: Moments
+    """Their counts sum to one."""
+    params: Parameters
+    weight: float
+    """Total weight of all rows so far."""
+    n_steps: int
+
+
+STEP_DECAY = 0.6
+"""Between 0.5, which forgets faster and stays noisier, and 1, which weighs all batches alike."""
+
+
+def follow(table, running):
+    """Make one step of stepwise EM (cappe2009online); return the new Running and the Sums.
+
+    The moments of the batch, from responsibilities under the current parameters, are blended with
+    those so far; batch t = 1, 2, ... after the first has the share (t + 1) ** -0.6.
+    """
+    structure = table.structure
+    posterior = Posterior(structure, running.params)
+    centres = _only(running.params.means, posterior.exact)
+    sums = sweep(table, posterior, centres, posterior.exact)
+    new = moments(structure, sums, centres, running.params)
+    new = new._replace(counts=new.counts / table.total_weight)
+    n_steps = running.n_steps + 1
+    found = blend(structure, running.found, new, (n_steps + 1.0) ** -STEP_DECAY)
+    weight = running.weight + table.total_weight
+    whole = found._replace(counts=found.counts * weight)
+    params = maximise(structure, whole, running.params, running.settings)
+    return Running(running.frame, running.settings, found, params, weight, n_steps), sums

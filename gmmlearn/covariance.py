@@ -74,10 +74,15 @@ class _Matrix:
         pivots = np.diagonal(lower, axis1=1, axis2=2) ** 2
         variances = np.diagonal(covariances, axis1=1, axis2=2)
         # A pivot below the rounding of its own variance is noise: call the matrix singular.
-        sound = (pivots > 4 * len(pivots[0]) * EPS * variances).all(axis=1)
+        least = 4 * len(pivots[0]) * EPS
+        sound = (pivots > least * variances).all(axis=1)
+        factors = np.stack([dtrtri(one, lower=1)[0].T for one in lower])
+        if not (pivots > 1e-6 * variances).all():
+            # Rounding grows with the condition number of the correlations.
+            sound &= self.amplification(np.sqrt(variances), factors) < 1.0 / (4.0 * least)
         if not sound.all():
             raise SingularCovariance(int(np.argmin(sound)))
-        return np.stack([dtrtri(one, lower=1)[0].T for one in lower])
+        return factors
 
     def factor_precisions(self, precisions):
         """Return upper U with precision = U U' (Cholesky of the matrix turned by 180 degrees)."""
@@ -220,7 +225,7 @@ class Full(_Matrix):
         i, j = _upper(n_features)
         quadratic = precisions[:, i, j] * np.where(i == j, -0.5, -1.0)
         linear = (precisions @ params.means[:, :, None])[:, :, 0]
-        return np.hstack([quadratic, linear, _constant(self, params, linear)[:, None]])
+        return np.concatenate([quadratic, linear, _constant(self, params, linear)[:, None]], axis=1)
 
     def common(self, Z, params):
         """Return the part of the log joint that the natural parameters leave out."""
@@ -284,7 +289,7 @@ class Tied(Full):
     def natural(self, params):
         """Return the parameters (K, P) whose product with the features is the log joint."""
         linear = params.means @ self.precisions(params.precisions_cholesky)[0]
-        return np.hstack([linear, _constant(self, params, linear)[:, None]])
+        return np.concatenate([linear, _constant(self, params, linear)[:, None]], axis=1)
 
     def common(self, Z, params):
         """Return -x' Lambda x / 2 for points (D, B)."""
@@ -432,7 +437,7 @@ class Diag:
         precisions = self.precisions(params.precisions_cholesky)
         linear = precisions * params.means
         constant = _constant(self, params, linear)[:, None]
-        return np.hstack([-0.5 * precisions, linear, constant])
+        return np.concatenate([-0.5 * precisions, linear, constant], axis=1)
 
     common = Full.common
     common_total = Full.common_total
@@ -520,7 +525,7 @@ def _constant(structure, params, linear):
     """Return the terms of the log joint without x, shape (K,); `linear` is Lambda mu."""
     n_features = params.means.shape[1]
     log_det = structure.log_det_precision(params.precisions_cholesky, n_features)
-    mahalanobis = np.einsum("kd,kd->k", linear, params.means)
+    mahalanobis = (linear * params.means).sum(axis=1)
     return np.log(params.weights) + log_det - 0.5 * (n_features * LOG_2PI + mahalanobis)
 
 

@@ -9,11 +9,19 @@ from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import validate_data
 
-from gmmlearn._validation import as_numbers, as_probabilities
-from gmmlearn.ascent import Climb, Progress, Settings, climb, collapsed, step
+from gmmlearn.ascent import (
+    Climb,
+    Moments,
+    Progress,
+    Running,
+    climb,
+    collapsed,
+    follow,
+    step,
+)
 from gmmlearn.covariance import STRUCTURES, Parameters
 from gmmlearn.scoring import Scoring, as_weight
-from gmmlearn.starts import STARTS, blank
+from gmmlearn.starts import STARTS, blank, given_parameters, settings_of
 from gmmlearn.statistics import Posterior, Table
 
 
@@ -39,9 +47,11 @@ class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
         Largest number of EM iterations.
     n_init : int, default=1
         Number of starts; the fit with the highest bound is kept.
-    init_params : {"kmeans", "k-means++", "random", "random_from_data"}, default="kmeans"
+    init_params : {"kmeans", "k-means++", "random", "random_from_data", "whitened"}, \
+default="kmeans"
         How the starting responsibilities are made: from k-means clusters, from K points far apart,
-        at random, or from K random points.
+        at random, from K random points, or from k-means clusters of whitened data, which unequal
+        scales and correlations cannot mislead.
     weights_init : array-like (K,), default=None
         Starting weights instead.
     means_init : array-like (K, D), default=None
@@ -118,9 +128,9 @@ class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
     Examples
     --------
     >>> import numpy as np
-    >>> X = np.array([[1, 2], [1, 4], [1, 0], [10, 2], [10, 4], [10, 0]])
+    >>> X = np.array([[0, 2], [1, 4], [2, 0], [9, 2], [10, 4], [11, 0]])
     >>> mixture = GaussianMixture(n_components=2, random_state=0).fit(X)
-    >>> mixture.means_
+    >>> mixture.means_.round(3)
     array([[10.,  2.],
            [ 1.,  2.]])
     >>> mixture.predict([[0, 0], [12, 3]])
@@ -205,42 +215,107 @@ class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
             If an argument is malformed, or a component's covariance becomes singular: raise
             `reg_covar` or use fewer components.
         """
+        X, weight = self._rows(X, sample_weight)
+        given = given_parameters(self, X.shape[1])
+        warm = self._goes_on(X.shape[1])
+        table = Table(X, self._structure, self.n_components, weight)
+        settings = settings_of(self, table, given, warm)
+        with table.workers():
+            best = self._climb_all(X, table, given, settings, warm)
+        self._keep(table, best)
+        self._warn(settings)
+        for remembered in ("_stream", "_running"):
+            self.__dict__.pop(remembered, None)
+        return self
+
+    def _rows(self, X, sample_weight, reset=True):
+        """Return rows of positive weight (N, D), and their weights (N,) or None."""
         X = validate_data(
             self,
             X,
+            reset=reset,
             dtype=[np.float64, np.float32],
             ensure_all_finite="allow-nan",
-            ensure_min_samples=2,
+            ensure_min_samples=2 if reset else 1,
         )
         weight = None
         if sample_weight is not None:
             weight = as_weight(sample_weight, len(X))
             if not weight.all():
                 X, weight = X[weight > 0], weight[weight > 0]
-        if len(X) < self.n_components:
+        if reset and len(X) < self.n_components:
             raise ValueError(
                 f"n_components is {self.n_components}, but X has only n_samples = {len(X)} rows "
                 "(of positive weight). Use at most one component for each."
             )
-        given = self._given_parameters(X.shape[1])
-        warm = self._goes_on(X.shape[1])
-        table = Table(X, self._structure, self.n_components, weight)
-        settings = self._settings(table, given, warm)
-        with table.workers():
-            best = self._climb_all(X, table, given, settings, warm)
-        self._keep(table, best)
-        self._warn(settings)
-        self.__dict__.pop("_stream", None)
+        return X, weight
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y=None, sample_weight=None):
+        """Learn from one more batch of a stream, by one step of stepwise EM.
+
+        The sufficient statistics of batch t = 1, 2, ... after the first enter with the share
+        (t + 1) ** -0.6, those of all earlier batches keep the rest. The first batch is fitted as
+        by one iteration of `fit`, so it should show every component; after `fit`, the stream goes
+        on from what was fitted.
+
+        Parameters
+        ----------
+        X : array-like (N, D)
+            Points; NaN is missing. The first batch needs at least one row for each component.
+        y : ignored
+        sample_weight : array-like (N,), optional
+            Weight of each row.
+
+        Returns
+        -------
+        self
+            `n_iter_` counts batches; `lower_bounds_` are those of each batch before its step.
+
+        References
+        ----------
+        cappe2009online; liang2009online.
+        """
+        running = getattr(self, "_running", None)
+        known = running is not None or hasattr(self, "converged_")
+        X, weight = self._rows(X, sample_weight, reset=not known)
+        if running is None:
+            running, table, bounds = self._begin_stream(X, weight, known)
+        if known:
+            table = Table(X, self._structure, self.n_components, weight, running.frame)
+            with table.workers():
+                running, sums = follow(table, running)
+            bound = sums.log_prob / table.total_weight + table.shift
+            bounds = [*self.lower_bounds_, bound]
+        self._running = running
+        self._keep(table, Climb(running.params, [], False))
+        self.n_iter_, self.lower_bounds_, self.lower_bound_ = len(bounds), bounds, bounds[-1]
         return self
+
+    def _begin_stream(self, X, weight, known):
+        """Return the first Running, its table and its bounds: from a fit, or from a first batch."""
+        structure = self._structure
+        table = Table(X, structure, self.n_components, weight)
+        given = given_parameters(self, X.shape[1])
+        settings = settings_of(self, table, given, known)
+        with table.workers():
+            if known:
+                start = Posterior(structure, self._params_in(table.frame))
+            else:
+                random_state = check_random_state(self.random_state)
+                start = self._start(_filled(X, table), table, given, settings, random_state)
+            after, sums = step(table, start, start.params, settings)
+        params = start.params if known else after.params
+        found = Moments(params.weights, params.means, params.covariances)
+        bounds = [sums.log_prob / table.total_weight + table.shift]
+        return Running(table.frame, settings, found, params, table.total_weight, 0), table, bounds
 
     def _climb_all(self, X, table, given, settings, warm):
         """Return the best Climb from all starts, or the last start if there are no iterations."""
         progress = Progress(self.verbose, self.verbose_interval, table.shift, self.max_iter)
         random_state = check_random_state(self.random_state)
         best, bound = None, self.lower_bound_ - table.shift if warm else -np.inf
-        filled = X
-        if not warm and any(block.seen is not None for block in table.blocks):
-            filled = np.where(np.isnan(X), table.frame.origin, X)
+        filled = X if warm else _filled(X, table)
         for number in range(1 if warm else self.n_init):
             progress.start(number)
             if warm:
@@ -254,26 +329,6 @@ class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
             if best is None or arrived.lower_bounds[-1] > best.lower_bounds[-1]:
                 best = arrived
         return best
-
-    def _settings(self, table, given, warm):
-        """Return the Settings, in the frame of the table."""
-        fixed = frozenset() if self.fixed is None else frozenset(self.fixed)
-        known = dict(zip(("weights", "means", "covariances"), given, strict=False))
-        for name in sorted(fixed, key=str):
-            if name not in known:
-                raise ValueError(f"fixed names {name!r}. Use 'weights', 'means', 'covariances'.")
-            if known[name] is None and not warm:
-                source = "precisions_init" if name == "covariances" else f"{name}_init"
-                raise ValueError(f"fixed names {name!r}, but {source} is None. Pass what to keep.")
-        prior = blank(table, self.n_components).covariances
-        return Settings(
-            self.max_iter,
-            self.tol,
-            self.reg_covar / table.frame.scale**2,
-            fixed,
-            self.prior_strength,
-            prior / self.n_components ** (2.0 / table.n_features),
-        )
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -326,35 +381,6 @@ class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
             params = [b if a is None else a for a, b in zip(given, own, strict=True)]
         return Posterior(structure, table.frame.enter(Parameters(*params), structure))
 
-    def _given_parameters(self, n_features):
-        """Return weights, means, covariances and their factors as passed, or None for each."""
-        weights, means, covariances, factors = None, None, None, None
-        if self.weights_init is not None:
-            weights = as_probabilities(self.weights_init, "weights_init")
-            _require_shape(weights, (self.n_components,), "weights_init")
-        if self.means_init is not None:
-            means = as_numbers(self.means_init, "means_init", 2, "(n_components, n_features)")
-            _require_shape(means, (self.n_components, n_features), "means_init")
-        if self.precisions_init is not None:
-            covariances, factors = self._given_precisions(n_features)
-        return weights, means, covariances, factors
-
-    def _given_precisions(self, n_features):
-        """Return the covariances and factors that belong to `precisions_init`."""
-        structure = self._structure
-        shape = structure.shape(self.n_components, n_features)
-        public = structure.to_public(np.empty(shape)).shape
-        precisions = as_numbers(self.precisions_init, "precisions_init", len(public), str(public))
-        _require_shape(precisions, public, "precisions_init")
-        try:
-            factors = structure.factor_precisions(structure.to_internal(precisions))
-        except ValueError as error:
-            raise ValueError(
-                f"precisions_init should be symmetric and positive definite, but {error}. "
-                "Invert covariances with np.linalg.inv and average with the transpose."
-            ) from None
-        return structure.invert(factors), factors
-
     def _keep(self, table, climb):
         """Store a fit as the fitted attributes."""
         structure = self._structure
@@ -389,7 +415,8 @@ class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
             )
 
 
-def _require_shape(values, shape, name):
-    """Raise ValueError unless `values` has `shape`."""
-    if values.shape != shape:
-        raise ValueError(f"{name} has shape {values.shape}, expected {shape}.")
+def _filled(X, table):
+    """Return `X`, or a copy with each missing value at the middle of its feature."""
+    if all(block.seen is None for block in table.blocks):
+        return X
+    return np.where(np.isnan(X), table.frame.origin, X)

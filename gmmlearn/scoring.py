@@ -282,6 +282,31 @@ class Scoring:
         log_prob = self.score_samples(X)
         return float(-2 * log_prob.sum() + self._n_parameters() * math.log(len(log_prob)))
 
+    def icl(self, X):
+        """Return the integrated completed likelihood; lower is better (eq. icl).
+
+        It adds to the BIC what the most probable labels leave unsure, and so prefers components
+        that are apart.
+
+        Parameters
+        ----------
+        X : array-like (N, D)
+            Points.
+
+        Returns
+        -------
+        float
+            BIC - 2 sum_n log max_k r_nk.
+
+        References
+        ----------
+        biernacki2000assessing.
+        """
+
+        # log p(x) + log max r is the largest log joint density.
+        best = self._each_row(X, lambda log_joint: log_joint.max(axis=0))
+        return float(-2 * best.sum() + self._n_parameters() * math.log(len(best)))
+
     def aic(self, X):
         """Return the Akaike information criterion; lower is better (eq. aic).
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from gmmlearn._validation import as_numbers, as_probabilities
+from gmmlearn.ascent import Settings
 from gmmlearn.covariance import Parameters
 from gmmlearn.missing import Gap
 
@@ -97,11 +99,27 @@ def by_kmeans_plusplus(X, n_components, weight, random_state):
     return Single(indices, weight)
 
 
+def by_whitened(X, n_components, weight, random_state):
+    """Start from k-means clusters of whitened data, whatever the scales and correlations."""
+    mean = np.average(X, axis=0, weights=weight)
+    centred = X - mean
+    spread = np.sqrt(np.average(centred**2, axis=0, weights=weight))
+    centred /= np.where(spread > 0, spread, 1.0)
+    covariance = np.atleast_2d(np.cov(centred.T, aweights=weight, ddof=0))
+    variances, axes = np.linalg.eigh(covariance)
+    kept = variances > 1e-10 * variances.max()
+    if not kept.any():
+        return by_kmeans(X, n_components, weight, random_state)
+    whitened = centred @ (axes[:, kept] / np.sqrt(variances[kept]))
+    return by_kmeans(whitened, n_components, weight, random_state)
+
+
 STARTS = {
     "kmeans": by_kmeans,
     "k-means++": by_kmeans_plusplus,
     "random": by_random,
     "random_from_data": by_random_points,
+    "whitened": by_whitened,
 }
 
 
@@ -117,3 +135,68 @@ def blank(table, n_components):
         covariances,
         structure.factor(covariances),
     )
+
+
+def given_parameters(mixture, n_features):
+    """Return weights, means, covariances and their factors as passed, or None for each."""
+    weights, means, covariances, factors = None, None, None, None
+    shape = (mixture.n_components, n_features)
+    if mixture.weights_init is not None:
+        weights = as_probabilities(mixture.weights_init, "weights_init")
+        _require_shape(weights, shape[:1], "weights_init")
+    if mixture.means_init is not None:
+        means = as_numbers(mixture.means_init, "means_init", 2, "(n_components, n_features)")
+        _require_shape(means, shape, "means_init")
+    if mixture.precisions_init is not None:
+        covariances, factors = _given_precisions(mixture, shape)
+    return weights, means, covariances, factors
+
+
+def _given_precisions(mixture, shape):
+    """Return the covariances and factors that belong to `precisions_init`."""
+    structure = mixture._structure
+    public = structure.to_public(np.empty(structure.shape(*shape))).shape
+    precisions = as_numbers(mixture.precisions_init, "precisions_init", len(public), str(public))
+    _require_shape(precisions, public, "precisions_init")
+    try:
+        factors = structure.factor_precisions(structure.to_internal(precisions))
+    except ValueError as error:
+        raise ValueError(
+            f"precisions_init should be symmetric and positive definite, but {error}. "
+            "Invert covariances with np.linalg.inv and average with the transpose."
+        ) from None
+    return structure.invert(factors), factors
+
+
+def _require_shape(values, shape, name):
+    """Raise ValueError unless `values` has `shape`."""
+    if values.shape != shape:
+        raise ValueError(f"{name} has shape {values.shape}, expected {shape}. Pass that shape.")
+
+
+def settings_of(mixture, table, given, warm):
+    """Return the Settings of an estimator, in the frame of the table."""
+    fixed = frozenset() if mixture.fixed is None else frozenset(mixture.fixed)
+    known = dict(zip(("weights", "means", "covariances"), given, strict=False))
+    for name in sorted(fixed, key=str):
+        if name not in known:
+            raise ValueError(f"fixed names {name!r}. Use 'weights', 'means', 'covariances'.")
+        if known[name] is None and not warm:
+            source = "precisions_init" if name == "covariances" else f"{name}_init"
+            raise ValueError(f"fixed names {name!r}, but {source} is None. Pass what to keep.")
+    prior = blank(table, mixture.n_components).covariances
+    reg_covar = mixture.reg_covar / table.frame.scale**2
+    return Settings(
+        mixture.max_iter,
+        mixture.tol,
+        reg_covar,
+        fixed,
+        mixture.prior_strength,
+        prior / mixture.n_components ** (2.0 / table.n_features),
+        np.where(reg_covar > table.rounding, 0.0, table.rounding)[_width(table)],
+    )
+
+
+def _width(table):
+    """Return which features have a variance of their own."""
+    return slice(1) if table.structure.isotropic else slice(None)

@@ -1,0 +1,162 @@
+"""Chapter 5: know when EM goes wrong."""
+
+import inspect
+
+import numpy as np
+
+from gmmlearn.exercises import exercise, mismatch
+
+
+def _judge(value, expected, what, mistakes, rtol=1e-6):
+    """Return None if `value` is right, the remark on a known mistake, or the general fault."""
+    fault = mismatch(value, expected, what, rtol)
+    if fault is None:
+        return None
+    remarks = (remark for wrong, remark in mistakes if mismatch(value, wrong, what, rtol) is None)
+    return next(remarks, fault)
+
+
+def _not_a_function(answer, signature):
+    """Return the fault of an answer that is no function of the caller's, or None."""
+    if not callable(answer) or inspect.isclass(answer):
+        return f"Give a function {signature}, without calling it."
+    return None
+
+
+def _call(function, *arguments):
+    """Return the function's value on copies, and the fault of having changed one of them."""
+    copies = [np.copy(a) if isinstance(a, np.ndarray) else a for a in arguments]
+    value = function(*copies)
+    if all(np.array_equal(a, c, equal_nan=True) for a, c in zip(arguments, copies, strict=True)):
+        return value, None
+    return value, "Your function changes an array that was passed to it: work on a copy."
+
+
+@exercise("05-shrink")
+def shrink(answer):
+    """Factor of a correlation after mean filling with 60 % and 90 % seen."""
+    seen = 0.6 * 0.9
+    mistakes = [
+        (seen, "That is the factor of the covariance; the standard deviations shrink, too."),
+        (1.0, "Covariance and variances do not shrink alike: which rows count for each?"),
+        (1 / np.sqrt(seen), "Mean filling cannot make features more alike: turn the ratio over."),
+        (np.sqrt(0.4 * 0.1), "Those are the shares of holes; use the shares that are seen."),
+        (0.4 * 0.1, "Those are the shares of holes; use the shares that are seen."),
+        (0.5 * (0.6 + 0.9), "Do not average the shares: a product needs both entries."),
+    ]
+    return _judge(answer, np.sqrt(seen), "the factor", mistakes, rtol=5e-3)
+
+
+@exercise("05-weights")
+def weights(answer):
+    """MAP mixing weights under a symmetric Dirichlet prior."""
+    fault = _not_a_function(answer, "map_weights(counts, a)")
+    if fault is not None:
+        return fault
+    for seed, (n_components, a) in enumerate([(3, 2.5), (2, 1.3), (5, 7.0), (4, 1.0)]):
+        counts = np.random.default_rng(seed).uniform(0.0, 50.0, n_components)
+        value, fault = _call(answer, counts, a)
+        if fault is not None:
+            return fault
+        raised = counts + a - 1.0
+        posterior_mean = (counts + a) / (counts + a).sum()
+        mistakes = [
+            (posterior_mean, "That is the posterior mean; the maximum has a - 1 for a."),
+            (raised, "These do not sum to one: divide by their total."),
+            (raised / counts.sum(), "These do not sum to one: the imaginary points count in N."),
+            (counts / counts.sum(), "The prior is missing."),
+            ((counts + a - 1.0) / (counts.sum() + a - 1.0), "Each of K components gets imaginary "
+             "points: the total grows by K times as much."),
+        ]  # fmt: skip
+        fault = _judge(value, raised / raised.sum(), "the array of weights", mistakes)
+        if fault is not None:
+            return fault
+    return None
+
+
+@exercise("05-count")
+def count(answer):
+    """Free parameters of a mixture with one covariance for all components."""
+    fault = _not_a_function(answer, "n_parameters(K, D)")
+    if fault is not None:
+        return fault
+    for K, D in [(3, 4), (5, 2), (2, 7), (1, 3)]:
+        value, fault = _call(answer, K, D)
+        if fault is not None:
+            return fault
+        in_means, in_covariance = K * D, D * (D + 1) // 2
+        right = K - 1 + in_means + in_covariance
+        mistakes = [
+            (right + 1, "The last weight follows from the others: they sum to one."),
+            (right - K + 1, "You left out the weights."),
+            (right + (K - 1) * in_covariance, "That is one covariance for each component; here "
+             "all share one."),
+            (right - in_covariance + D * D, "The covariance is symmetric: entries below the "
+             "diagonal are not free."),
+            (right - in_covariance + D, "That is one variance for each feature; the matrix is "
+             "full."),
+            (right - in_covariance + D * (D - 1) // 2, "The diagonal of the covariance is free, "
+             "too."),
+            (right - in_means + D, "Each component has its own mean."),
+        ]  # fmt: skip
+        fault = _judge(value, right, "the number of parameters", mistakes)
+        if fault is not None:
+            return fault
+    return None
+
+
+@exercise("05-moment")
+def moment(answer):
+    """Expected outer product of an incomplete row about a mean, given what is seen."""
+    fault = _not_a_function(answer, "second_moment(x, mean, covariance)")
+    if fault is not None:
+        return fault
+    for seed, (n_features, gone) in enumerate([(4, [1, 2]), (3, [0]), (5, [4, 0, 2]), (3, [])]):
+        rng = np.random.default_rng(seed)
+        root = rng.standard_normal((n_features, n_features + 2))
+        covariance, mean = root @ root.T, rng.standard_normal(n_features)
+        x = rng.standard_normal(n_features)
+        x[gone] = np.nan
+        value, fault = _call(answer, x, mean, covariance)
+        if fault is not None:
+            return fault
+        fault = _judge_moment(value, x, mean, covariance)
+        if fault is not None:
+            return fault
+    return None
+
+
+def _judge_moment(value, x, mean, covariance):
+    """Return None if `value` is the expected outer product, or what is wrong with it."""
+    gone = np.isnan(x)
+    # Independent of the block formulas: the precision matrix of the whole row.
+    precision = np.linalg.inv(covariance)
+    residual = np.linalg.inv(precision[np.ix_(gone, gone)])
+    offset = np.where(gone, 0.0, x - mean)
+    filled_by_mean = np.outer(offset, offset)
+    offset[gone] = -residual @ precision[np.ix_(gone, ~gone)] @ offset[~gone]
+    outer = np.outer(offset, offset)
+
+    def added(moment, block):
+        moment = moment.copy()
+        moment[np.ix_(gone, gone)] += block
+        return moment
+
+    marginal = covariance[np.ix_(gone, gone)]
+    expected_row = np.where(gone, mean + offset, x)
+    mistakes = [
+        (outer, "The correction is missing: the holes have spread of their own."),
+        (added(outer, marginal), "Your correction is the covariance of the missing entries before "
+         "anything is seen: use the conditional one."),
+        (added(filled_by_mean, residual), "You filled the holes with the mean; what is seen moves "
+         "them."),
+        (added(filled_by_mean, marginal), "You filled the holes as if nothing were seen: condition "
+         "on the seen entries."),
+        (filled_by_mean, "That is mean filling: neither moved nor corrected."),
+        (added(outer, -residual), "The correction adds spread: its sign is turned round."),
+        (added(np.outer(expected_row, expected_row), residual), "That is about zero: subtract the "
+         "mean first."),
+        (added(np.zeros_like(outer), residual), "That is the correction alone; the outer product "
+         "of the expected offsets is missing."),
+    ]  # fmt: skip
+    return _judge(value, added(outer, residual), "the second moment", mistakes)
