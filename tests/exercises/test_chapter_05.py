@@ -108,7 +108,11 @@ WRONG = [
     ("05-moment", mean_filled_corrected, "what is seen moves"),
     ("05-moment", about_zero, "about zero"),
     ("05-moment", in_place, "changes an array"),
-    ("05-moment", lambda x, m, S: 2 * uncorrected(x, m, S) - second_moment(x, m, S), "turned round"),
+    (
+        "05-moment",
+        lambda x, m, S: 2 * uncorrected(x, m, S) - second_moment(x, m, S),
+        "turned round",
+    ),
     ("05-moment", lambda x, m, S: second_moment(x, m, S)[0], "shape"),
 ]
 

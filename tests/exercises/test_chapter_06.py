@@ -1,0 +1,123 @@
+"""The checkers of chapter 6 accept right answers and name the mistakes people make."""
+
+import numpy as np
+import pytest
+
+from gmmlearn.exercises import check
+
+NAMES = ["06-count", "06-back", "06-merge", "06-forget"]
+
+
+def back(a, h, c, half=0.5, square=1.0, factor=1.0):
+    variance = -half / a
+    mean = h * variance
+    log_weight = c + factor * 0.5 * np.log(2 * np.pi * variance) + square * mean**2 / 2 / variance
+    return np.exp(log_weight), mean, variance
+
+
+def merge(one, two, between=1.0):
+    count = one[0] + two[0]
+    share, apart = two[0] / count, two[1] - one[1]
+    covariance = (1 - share) * one[2] + share * two[2]
+    covariance = covariance + between * share * (1 - share) * np.outer(apart, apart)
+    return count, one[1] + share * apart, covariance
+
+
+def merge_expanded(one, two):
+    count, mean, _ = merge(one, two)
+    moments = [n * (covariance + np.outer(m, m)) for n, m, covariance in (one, two)]
+    return count, mean, sum(moments) / count - np.outer(mean, mean)
+
+
+def merge_in_place(one, two):
+    one[1][:] = 0
+    return merge(one, two)
+
+
+def shares(steps):
+    return np.array([g * np.prod(1 - steps[j + 1 :]) for j, g in enumerate(steps)])
+
+
+def shares_in_place(steps):
+    steps *= 0.5
+    return steps
+
+
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("06-count", (2145, 129, 137280)),
+        ("06-count", np.array([2145.0, 129.0, 137280.0])),
+        ("06-back", back),
+        ("06-back", lambda a, h, c: [np.array([number]) for number in back(a, h, c)]),
+        ("06-merge", merge),
+        ("06-merge", lambda one, two: list(merge(one, two))),
+        ("06-forget", shares),
+        ("06-forget", lambda steps: shares(steps).tolist()),
+    ],
+)
+def test_right_answers_pass(name, answer):
+    assert check(name, answer).passed
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "fragment"),
+    [
+        ("06-count", 2145, "three numbers"),
+        ("06-count", (4161, 129, 137280), "one feature, not two"),
+        ("06-count", (2080, 129, 137280), "and the constant"),
+        ("06-count", (7, 129, 137280), "insert D"),
+        ("06-count", (2145, 64, 137280), "besides the squares"),
+        ("06-count", (2145, 2145, 137280), "zero for every component"),
+        ("06-count", (2145, 7, 137280), "diagonal precision"),
+        ("06-count", (2145, 129, 68640), "makes two"),
+        ("06-count", (2145, 129, 274560), "counts once"),
+        ("06-count", (2145, 129, 4290), "there are K"),
+        ("06-count", (2145, 129, 7), "multiply-adds is wrong"),
+        ("06-back", (0.5, 0.0, 1.0), "without calling"),
+        ("06-back", lambda a, h, c: 1.0, "three numbers"),
+        ("06-back", lambda a, h, c: (1.0, 2.0), "three numbers"),
+        ("06-back", lambda a, h, c: back(a, h, c, half=1.0), "the 1/2"),
+        ("06-back", lambda a, h, c: back(a, h, c, half=-0.5), "a is, too"),
+        ("06-back", lambda a, h, c: (1, 1, -2 * a), "precision"),
+        ("06-back", lambda a, h, c: (1, 1, (-2 * a) ** -0.5), "standard deviation"),
+        ("06-back", lambda a, h, c: (1, h, -0.5 / a), "h itself"),
+        ("06-back", lambda a, h, c: (1, h / 2 / a, -0.5 / a), "wrong sign"),
+        ("06-back", lambda a, h, c: back(a, h, c, square=0.0), "lacks the term"),
+        ("06-back", lambda a, h, c: back(a, h, c, square=-1.0), "wrong sign"),
+        ("06-back", lambda a, h, c: back(a, h, c, factor=0.0), "lacks the factor"),
+        ("06-back", lambda a, h, c: (np.log(back(a, h, c)[0]), *back(a, h, c)[1:]), "logarithm"),
+        ("06-merge", 1, "without calling"),
+        ("06-merge", lambda one, two: 3.0, "triple"),
+        ("06-merge", lambda one, two: (50.0, one[1], one[2]), "not averaged"),
+        (
+            "06-merge",
+            lambda one, two: (one[0] + two[0], (one[1] + two[1]) / 2, 1),
+            "weigh the same",
+        ),
+        ("06-merge", lambda one, two: (one[0] + two[0], one[1] + two[1], 1), "do not add"),
+        ("06-merge", lambda one, two: merge(one, two, between=0.0), "lacks the spread"),
+        ("06-merge", lambda one, two: (*merge(one, two)[:2], one[2] + two[2]), "do not add"),
+        ("06-merge", merge_expanded, "digits are lost"),
+        ("06-merge", merge_in_place, "changes an array"),
+        ("06-forget", [1.0], "without calling"),
+        ("06-forget", lambda steps: steps, "later steps"),
+        ("06-forget", lambda steps: steps / steps.sum(), "recursion"),
+        ("06-forget", lambda steps: shares(steps)[::-1], "turned round"),
+        ("06-forget", lambda steps: steps * np.cumprod((1 - steps)[::-1])[::-1], "own step"),
+        ("06-forget", lambda steps: shares(steps) / steps, "did it enter"),
+        ("06-forget", lambda steps: np.full(len(steps), 1 / len(steps)), "1/j only"),
+        ("06-forget", lambda steps: steps[1:], "shape"),
+        ("06-forget", shares_in_place, "changes an array"),
+    ],
+)
+def test_mistakes_are_named(name, answer, fragment):
+    result = check(name, answer)
+    assert not result.passed
+    assert fragment in result.message
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("garbage", ["text", [], object(), np.nan, {}, lambda *values: "text"])
+def test_garbage_never_passes_or_raises(name, garbage):
+    assert not check(name, garbage).passed
