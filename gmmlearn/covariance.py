@@ -64,6 +64,8 @@ class _Matrix:
     """What structures with a D x D matrix have in common."""
 
     isotropic = shared = False
+    few = 32
+    """Rows for each feature below which scoring is cheaper centred than expanded."""
 
     def factor(self, covariances):
         """Return upper U with inverse(covariance) = U U', or raise SingularCovariance."""
@@ -260,6 +262,7 @@ class Tied(Full):
 
     name = "tied"
     shared = True
+    few = 0
     public_shape = ("n_features", "n_features")
 
     def n_statistics(self, n_features):
@@ -319,6 +322,7 @@ class Diag:
     name = "diag"
     public_shape = ("n_components", "n_features")
     isotropic = shared = False
+    few = 0
 
     def n_statistics(self, n_features):
         """Number of rows of `features`."""

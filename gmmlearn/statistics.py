@@ -26,6 +26,8 @@ BLOCK_BYTES = 1 << 21
 LONG_ROWS = 512
 """Number of features from which BLAS is faster, by some 6 %, at the transposed product."""
 MAX_STRIPES = 32
+LIMITED_WORK = 1e5
+"""Multiplications from which BLAS would use threads of its own."""
 LARGEST = 1e150
 """Values beyond this have squares that overflow."""
 NO_COMPONENTS = np.arange(0)
@@ -98,14 +100,19 @@ class Table:
         Weights of the rows.
     frame : Frame, optional
         Coordinates; by default measured from X.
+    with_features : bool, default=True
+        Whether blocks need room for the features of the structure beside z.
     """
 
-    def __init__(self, X, structure, n_components, weight=None, frame=None):
+    def __init__(self, X, structure, n_components, weight=None, frame=None, with_features=True):
         self.X, self.weight, self.structure = X, weight, structure
         self.n_samples, self.n_features = X.shape
         self.total_weight = float(self.n_samples if weight is None else weight.sum())
         self.n_statistics = structure.n_statistics(self.n_features)
-        self.work = self.n_samples * self.n_statistics * n_components
+        # An exponential costs about as much as 32 multiplications.
+        self.work = self.n_samples * (self.n_statistics + 32) * n_components
+        if not with_features:
+            self.n_statistics = self.n_features + 1
         size = BLOCK_BYTES // (8 * (self.n_statistics + n_components))
         if self.work > THREADED_WORK:
             size = min(size, self.n_samples // 8)
@@ -166,12 +173,13 @@ class Table:
             )
 
     @contextmanager
-    def workers(self):
+    def workers(self, n_sweeps=10):
         """Share blocks among as many threads as BLAS may use, each with one BLAS thread."""
-        n_threads = _blas_threads() if self.work > THREADED_WORK else 1
+        n_threads = _blas_threads() if self.work * n_sweeps > 10 * THREADED_WORK else 1
         with ExitStack() as stack:
-            # BLAS's own threads would wait for each other longer than a block takes.
-            stack.enter_context(_threadpools().limit(limits=1, user_api="blas"))
+            if self.work > LIMITED_WORK:
+                # BLAS's own threads would wait for each other longer than a block takes.
+                stack.enter_context(_threadpools().limit(limits=1, user_api="blas"))
             if n_threads > 1:
                 self._map = stack.enter_context(ThreadPoolExecutor(n_threads)).map
             try:
@@ -249,6 +257,8 @@ class Posterior:
     structure : a structure of `covariance`
     params : Parameters
         In the frame of the data.
+    few : bool, default=False
+        Whether the rows are so few that centring is cheaper than finding out if it is needed.
 
     Attributes
     ----------
@@ -256,12 +266,16 @@ class Posterior:
         Components whose square must not be expanded; all or none if they share a covariance.
     """
 
-    def __init__(self, structure, params):
-        self.structure, self.params = structure, params
+    def __init__(self, structure, params, few=False):
+        self.structure, self.params, self.natural = structure, params, None
+        if few:
+            self.exact = np.arange(len(params.means))
+            return
         reach = np.abs(params.means) + np.sqrt(structure.variances(params.covariances))
         risk = structure.amplification(reach, params.precisions_cholesky)
         self.exact = lossy(structure, risk)
-        self.natural = structure.natural(params) if len(self.exact) < len(risk) else None
+        if len(self.exact) < len(risk):
+            self.natural = structure.natural(params)
 
     def log_joint(self, features, Z):
         """Return log pi_k + log N(x; ...) (K, B), without the structure's common term."""
