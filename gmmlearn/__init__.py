@@ -27,6 +27,7 @@ _MODULES = (
     "plots",
     "selection",
     "statistics",
+    "table",
 )
 
 __all__ = sorted([*_MODULE_OF, *_MODULES])

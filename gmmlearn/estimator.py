@@ -12,7 +12,6 @@ from sklearn.utils.validation import validate_data
 from gmmlearn.ascent import (
     Climb,
     Moments,
-    Progress,
     Running,
     climb,
     collapsed,
@@ -20,9 +19,11 @@ from gmmlearn.ascent import (
     step,
 )
 from gmmlearn.covariance import STRUCTURES, Parameters
+from gmmlearn.progress import Progress
 from gmmlearn.scoring import Scoring, as_weight
 from gmmlearn.starts import STARTS, blank, given_parameters, settings_of
-from gmmlearn.statistics import Posterior, Table
+from gmmlearn.statistics import Posterior
+from gmmlearn.table import Table
 
 
 class CollapsedComponentWarning(UserWarning):

@@ -9,7 +9,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from gmmlearn._validation import as_count, as_numbers
 from gmmlearn.covariance import STRUCTURES, Parameters
 from gmmlearn.mixture import Mixture
-from gmmlearn.statistics import Frame, Posterior, Table, normalise
+from gmmlearn.statistics import Posterior, normalise
+from gmmlearn.table import Frame, Table
 
 
 class Scoring:
