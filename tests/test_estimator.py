@@ -369,6 +369,35 @@ def test_tight_clusters_a_million_apart(covariance_type, init_params):
 
 
 @ALL
+@pytest.mark.parametrize("apart", [1e2, 1e4, 1e5, 1e6, 1e8])
+def test_clusters_apart_keep_nine_digits(covariance_type, apart):
+    groups = [part + apart * np.eye(3)[k] for k, part in enumerate(np.split(blobs(600, 3, 1), 3))]
+    X = np.round(np.concatenate(groups) * 2.0**10) / 2.0**10
+    settings = {"covariance_type": covariance_type, "random_state": 0, "reg_covar": 0.0}
+    mixture = GaussianMixture(3, **settings).fit(X)
+    labels = mixture.predict(X)
+    parts = [X[labels == k] for k in range(3)]
+    assert sorted(map(len, parts)) == [200, 200, 200]
+    centred = [part - part.mean(axis=0) for part in parts]
+    full = np.stack([part.T @ part / 200 for part in centred])
+    expected = {
+        "full": full,
+        "tied": full.mean(axis=0),
+        "diag": np.diagonal(full, axis1=1, axis2=2),
+        "spherical": np.trace(full, axis1=1, axis2=2) / 3,
+    }[covariance_type]
+    np.testing.assert_allclose(mixture.covariances_, expected, rtol=2e-9, atol=2e-9)
+    reference = np.concatenate(
+        [
+            np.log(1 / 3) + multivariate_normal(cov=covariance).logpdf(part)
+            for part, covariance in zip(centred, mixture.mixture().covariances, strict=True)
+        ]
+    )
+    close = 1e-8 + 64 * np.finfo(float).eps * apart  # the means are rounded at their own size
+    np.testing.assert_allclose(mixture.score_samples(np.concatenate(parts)), reference, atol=close)
+
+
+@ALL
 def test_float32_at_an_offset_is_computed_in_float64(covariance_type):
     X = (blobs() + 1e4).astype(np.float32)
     start = start_of(X.astype(float), covariance_type)
