@@ -564,6 +564,8 @@ def test_component_without_samples_stays_where_it_was(covariance_type):
     with pytest.warns(CollapsedComponentWarning, match="component 1"):
         mixture = GaussianMixture(**start).fit(X)
     np.testing.assert_allclose(mixture.means_[1], 1e6)
+    if covariance_type != "tied":
+        np.testing.assert_allclose(mixture.precisions_[1], start["precisions_init"][1], rtol=1e-9)
     assert np.isfinite(mixture.score(X))
 
 
