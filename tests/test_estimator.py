@@ -309,6 +309,15 @@ def test_weighted_starts_ignore_rows_of_weight_zero(covariance_type, init_params
         assert_same_fit(one, other)
 
 
+@ALL
+@pytest.mark.parametrize("init_params", ["k-means++", "random_from_data"])
+def test_a_single_point_starts_as_one_row_whatever_its_weight(covariance_type, init_params):
+    X, weight = blobs(), np.random.default_rng(0).uniform(0.5, 3.0, 600)
+    settings = {"covariance_type": covariance_type, "init_params": init_params, "max_iter": 0}
+    mixture = GaussianMixture(3, **settings, random_state=0).fit(X, sample_weight=weight)
+    np.testing.assert_allclose(mixture.weights_, 1.0 / weight.sum())
+
+
 # -------------------------------------------------------------------------- digits are not lost
 
 
