@@ -28,6 +28,7 @@ _MODULES = (
     "recorded",
     "selection",
     "statistics",
+    "table",
 )
 
 __all__ = sorted([*_MODULE_OF, *_MODULES])

@@ -1,12 +1,12 @@
 """Climb the likelihood: M-step, one iteration of EM that keeps its digits, and the loop."""
 
-from time import perf_counter
 from typing import NamedTuple
 
 import numpy as np
 
 from gmmlearn.covariance import EPS, Parameters, SingularCovariance
-from gmmlearn.statistics import Frame, Posterior, lossy, sweep
+from gmmlearn.statistics import Posterior, lossy, sweep
+from gmmlearn.table import Frame
 
 
 class Climb(NamedTuple):
@@ -106,11 +106,11 @@ def maximise(structure, found, previous, settings):
     if empty.any() and not structure.shared:
         covariances[empty] = previous.covariances[empty]
     weights = previous.weights if "weights" in fixed else counts / counts.sum()
+    if "covariances" in fixed:
+        return Parameters(weights, means, *previous[2:])
     thin = (structure.variances(covariances) <= settings.floor).any(axis=1)
     if thin.any():
         raise SingularCovariance(int(np.argmax(thin)))
-    if "covariances" in fixed:
-        return Parameters(weights, means, *previous[2:])
     return Parameters(weights, means, covariances, structure.factor(covariances))
 
 
@@ -235,53 +235,6 @@ def collapsed(structure, params, reg_covar):
     thin, whole = structure.thinnest(params.covariances, within + between, 2.0 * reg_covar)
     too_thin = (thin <= 2.0 * reg_covar) & (whole > 100.0 * thin)
     return np.flatnonzero((weights < 1e-12) | np.broadcast_to(too_thin, len(weights)))
-
-
-class Progress:
-    """Say how a fit goes: scikit-learn's lines, or a bar if tqdm is there and `verbose` is 1."""
-
-    def __init__(self, verbose, interval, shift, max_iter):
-        self.verbose, self.interval, self.shift = int(verbose), interval, shift
-        self.max_iter, self.bar = max_iter, None
-        self.began = self.last = perf_counter()
-
-    def start(self, number):
-        """Announce initialization `number`."""
-        self.began = self.last = perf_counter()
-        if self.verbose == 1:
-            self.bar = _bar(f"Initialization {number}", self.max_iter)
-        if self.verbose and self.bar is None:
-            print(f"Initialization {number}")
-
-    def iteration(self, number, change, bound):
-        """Report iteration `number`."""
-        if self.bar is not None:
-            self.bar.set_postfix_str(f"bound {bound + self.shift:.5f}", refresh=False)
-            self.bar.update()
-        elif self.verbose and number % self.interval == 0:
-            now = perf_counter()
-            detail = f"\t time lapse {now - self.last:.5f}s\t ll change {change:.5f}"
-            print(f"  Iteration {number}" + (detail if self.verbose > 1 else ""))
-            self.last = now
-
-    def end(self, bound, converged):
-        """Report the end of an initialization."""
-        if self.bar is not None:
-            self.bar.close()
-        elif self.verbose:
-            taken = perf_counter() - self.began
-            detail = f" time lapse {taken:.5f}s\t lower bound {bound + self.shift:.5f}."
-            how = "converged" if converged else "did not converge"
-            print(f"Initialization {how}." + (detail if self.verbose > 1 else ""))
-
-
-def _bar(description, total):
-    """Return a tqdm bar that shows itself after two seconds, or None without tqdm."""
-    try:
-        from tqdm.auto import tqdm
-    except ImportError:
-        return None
-    return tqdm(total=total, desc=description, unit="iteration", delay=2, leave=False)
 
 
 class Running(NamedTuple):

@@ -64,6 +64,8 @@ class _Matrix:
     """What structures with a D x D matrix have in common."""
 
     isotropic = shared = False
+    few = 32
+    """Rows for each feature below which scoring is cheaper centred than expanded."""
 
     def factor(self, covariances):
         """Return upper U with inverse(covariance) = U U', or raise SingularCovariance."""
@@ -73,13 +75,12 @@ class _Matrix:
             lower = np.stack([_cholesky_or_nan(covariance) for covariance in covariances])
         pivots = np.diagonal(lower, axis1=1, axis2=2) ** 2
         variances = np.diagonal(covariances, axis1=1, axis2=2)
-        # A pivot below the rounding of its own variance is noise: call the matrix singular.
-        least = 4 * len(pivots[0]) * EPS
-        sound = (pivots > least * variances).all(axis=1)
+        sound = (pivots > 0).all(axis=1)
         factors = np.stack([dtrtri(one, lower=1)[0].T for one in lower])
         if not (pivots > 1e-6 * variances).all():
-            # Rounding grows with the condition number of the correlations.
-            sound &= self.amplification(np.sqrt(variances), factors) < 1.0 / (4.0 * least)
+            # Rounding grows with the condition number of the correlations; beyond this it is all.
+            limit = 1.0 / (16 * len(pivots[0]) * EPS)
+            sound &= self.amplification(np.sqrt(variances), factors) < limit
         if not sound.all():
             raise SingularCovariance(int(np.argmin(sound)))
         return factors
@@ -260,6 +261,7 @@ class Tied(Full):
 
     name = "tied"
     shared = True
+    few = 0
     public_shape = ("n_features", "n_features")
 
     def n_statistics(self, n_features):
@@ -319,6 +321,7 @@ class Diag:
     name = "diag"
     public_shape = ("n_components", "n_features")
     isotropic = shared = False
+    few = 0
 
     def n_statistics(self, n_features):
         """Number of rows of `features`."""

@@ -12,7 +12,6 @@ from sklearn.utils.validation import validate_data
 from gmmlearn.ascent import (
     Climb,
     Moments,
-    Progress,
     Running,
     climb,
     collapsed,
@@ -20,9 +19,11 @@ from gmmlearn.ascent import (
     step,
 )
 from gmmlearn.covariance import STRUCTURES, Parameters
+from gmmlearn.progress import Progress
 from gmmlearn.scoring import Scoring, as_weight
 from gmmlearn.starts import STARTS, blank, given_parameters, settings_of
-from gmmlearn.statistics import Posterior, Table
+from gmmlearn.statistics import Posterior
+from gmmlearn.table import Table
 
 
 class CollapsedComponentWarning(UserWarning):
@@ -104,22 +105,23 @@ default="kmeans"
     With the same integer seed and settings, starts, labels and parameters are scikit-learn's. What
     differs on purpose:
 
-    =====================  ======================================  =================================
-    what                   scikit-learn                            here
-    =====================  ======================================  =================================
-    ``sample``             an integer `random_state` gives the     draws anew at each call; pass an
-                           same points at every call               integer to ``sample`` to repeat
-    float32 data           computed and returned in float32        computed and returned in float64
-    tied covariance,       the first covariance depends on where   as if X were centred first
-    start from points      the origin of X is
-    component without      mean 0, covariance ``reg_covar``        keeps its parameters
-    samples
-    `fit` and `score`      no weights                              ``sample_weight``
-    NaN                    refused                                 missing: EM on what is there
-    collapsed component    silent                                  ``CollapsedComponentWarning``
-    initial parameters     replaced by checked copies              left as they were passed
-    verbose=1              lines                                   a bar, if tqdm is installed
-    =====================  ======================================  =================================
+    ====================  ====================================  ====================================
+    what                  scikit-learn                          here
+    ====================  ====================================  ====================================
+    ``sample``            an integer ``random_state`` gives     draws anew at each call; pass an
+                          the same points at every call         integer to ``sample`` to repeat
+    float32 data          computed and returned in float32      computed and returned in float64
+    tied, from points     the first covariance depends on       as if X were centred first
+                          where the origin of X is
+    empty component       mean 0, covariance ``reg_covar``      keeps its parameters
+    singular covariance   an error, or noise if rounding hides  an error that names the component
+                          it
+    collapsed component   silent                                ``CollapsedComponentWarning``
+    NaN                   refused                               missing: EM on what is there
+    weights of rows       none                                  ``sample_weight``
+    ``*_init`` arrays     replaced by checked copies            left as they were passed
+    ``verbose=1``         lines                                 a bar, if tqdm is installed
+    ====================  ====================================  ====================================
 
     References
     ----------
@@ -223,7 +225,7 @@ default="kmeans"
         with table.workers():
             best = self._climb_all(X, table, given, settings, warm)
         self._keep(table, best)
-        self._warn(settings)
+        self._warn()
         for remembered in ("_stream", "_running"):
             self.__dict__.pop(remembered, None)
         return self
@@ -393,7 +395,7 @@ default="kmeans"
         self.lower_bounds_ = [bound + table.shift for bound in climb.lower_bounds]
         self.lower_bound_ = self.lower_bounds_[-1] if self.lower_bounds_ else -np.inf
 
-    def _warn(self, settings):
+    def _warn(self):
         """Warn of a fit that did not converge, and of components that collapsed."""
         if not self.converged_ and self.max_iter > 0:
             from sklearn.exceptions import ConvergenceWarning

@@ -9,7 +9,8 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from gmmlearn._validation import as_count, as_numbers
 from gmmlearn.covariance import STRUCTURES, Parameters
 from gmmlearn.mixture import Mixture
-from gmmlearn.statistics import Frame, Posterior, Table, normalise
+from gmmlearn.statistics import Posterior, normalise
+from gmmlearn.table import Frame, Table
 
 
 class Scoring:
@@ -41,8 +42,11 @@ class Scoring:
         """Return a Table of `X` in the mixture's own frame, and the Posterior."""
         structure, params = self._structure, self._params_in()
         frame = Frame.of_parameters(params, structure)
-        table = Table(X, structure, len(params.weights), frame=frame)
-        return table, Posterior(structure, frame.enter(params, structure))
+        few = len(X) < structure.few * X.shape[1]
+        posterior = Posterior(structure, frame.enter(params, structure), few)
+        n_components, with_features = len(params.weights), posterior.natural is not None
+        table = Table(X, structure, n_components, frame=frame, with_features=with_features)
+        return table, posterior
 
     def _each_row(self, X, function, shape=(), dtype=np.float64):
         """Return ``function(log_joint (K, B))``, an array (B, *shape), of all rows of `X`."""
@@ -62,7 +66,7 @@ class Scoring:
                 log_joint -= (log_scale if block.seen is None else log_scale[block.seen]).sum()
                 values[block.rows] = function(log_joint)
 
-        with table.workers(), np.errstate(over="ignore", invalid="ignore"):
+        with table.workers(n_sweeps=1), np.errstate(over="ignore", invalid="ignore"):
             table.map_stripes(stripe)
         return values
 

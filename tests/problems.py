@@ -3,6 +3,8 @@
 import numpy as np
 import pytest
 
+from gmmlearn.covariance import Parameters
+
 TYPES = ("full", "tied", "diag", "spherical")
 ALL = pytest.mark.parametrize("covariance_type", TYPES)
 STARTS = ("kmeans", "k-means++", "random", "random_from_data")
@@ -38,3 +40,15 @@ def start_of(X, covariance_type, n_components=3, seed=0):
         "tol": 1e-6,
         "max_iter": 2000,
     }
+
+
+def gaussians(structure, n_samples=500, n_features=3, n_components=3, seed=0):
+    """Return points and parameters in their own frame."""
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n_samples, n_features)) * [1.0, 3.0, 0.2] + [5.0, -2.0, 0.0]
+    shape = structure.shape(n_components, n_features)
+    variances = rng.uniform(0.5, 2.0, size=(shape[0], n_features))
+    covariances = structure.from_variances(variances)
+    means = rng.normal(size=(n_components, n_features))
+    weights = rng.dirichlet(np.ones(n_components))
+    return X, Parameters(weights, means, covariances, structure.factor(covariances))

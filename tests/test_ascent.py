@@ -99,6 +99,16 @@ def test_stream_weighs_rows(covariance_type):
 
 
 @ALL
+def test_prior_weighs_no_more_in_a_stream_than_all_rows_so_far(covariance_type):
+    X = blobs(3000)
+    settings = {"covariance_type": covariance_type, "random_state": 0, "prior_strength": 5.0}
+    mixture = GaussianMixture(3, **settings, tol=1e-8, max_iter=2000).fit(X)
+    before = mixture.covariances_.copy()
+    mixture.partial_fit(X)
+    np.testing.assert_allclose(mixture.covariances_, before, atol=0.02 * np.abs(before).max())
+
+
+@ALL
 def test_small_batches_and_offsets_lose_no_digits(covariance_type):
     X = np.round(blobs() * 2.0**12) / 2.0**12
     here = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(X)

@@ -156,6 +156,16 @@ def test_singular_covariance_names_the_component(structure):
         structure.factor(covariances)
 
 
+def test_covariance_of_too_few_points_is_refused_whatever_rounding_makes_of_it():
+    rng = np.random.default_rng(0)
+    for _ in range(300):
+        n_features = rng.integers(2, 7)
+        mix = rng.normal(size=(n_features, n_features)) + 3.0 * rng.normal(size=n_features)
+        X = rng.normal(size=(n_features, n_features)) @ mix
+        with pytest.raises(SingularCovariance):
+            STRUCTURES["full"].factor(np.cov(X.T, ddof=0)[None])
+
+
 def test_covariance_that_is_singular_but_for_rounding_is_refused():
     column = np.random.default_rng(0).normal(size=(100, 1))
     X = np.hstack([column, 3.0 * column + 0.1])

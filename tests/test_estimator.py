@@ -309,6 +309,15 @@ def test_weighted_starts_ignore_rows_of_weight_zero(covariance_type, init_params
         assert_same_fit(one, other)
 
 
+@ALL
+@pytest.mark.parametrize("init_params", ["k-means++", "random_from_data"])
+def test_a_single_point_starts_as_one_row_whatever_its_weight(covariance_type, init_params):
+    X, weight = blobs(), np.random.default_rng(0).uniform(0.5, 3.0, 600)
+    settings = {"covariance_type": covariance_type, "init_params": init_params, "max_iter": 0}
+    mixture = GaussianMixture(3, **settings, random_state=0).fit(X, sample_weight=weight)
+    np.testing.assert_allclose(mixture.weights_, 1.0 / weight.sum())
+
+
 # -------------------------------------------------------------------------- digits are not lost
 
 
@@ -366,6 +375,35 @@ def test_tight_clusters_a_million_apart(covariance_type, init_params):
     means = [group.mean(axis=0) for group in groups]
     np.testing.assert_allclose(mixture.means_[order], means, atol=2e-10)  # rounding at 1e6
     np.testing.assert_allclose(mixture.predict_proba(X).max(axis=1), 1.0)
+
+
+@ALL
+@pytest.mark.parametrize("apart", [1e2, 1e4, 1e5, 1e6, 1e8])
+def test_clusters_apart_keep_nine_digits(covariance_type, apart):
+    groups = [part + apart * np.eye(3)[k] for k, part in enumerate(np.split(blobs(600, 3, 1), 3))]
+    X = np.round(np.concatenate(groups) * 2.0**10) / 2.0**10
+    settings = {"covariance_type": covariance_type, "random_state": 0, "reg_covar": 0.0}
+    mixture = GaussianMixture(3, **settings).fit(X)
+    labels = mixture.predict(X)
+    parts = [X[labels == k] for k in range(3)]
+    assert sorted(map(len, parts)) == [200, 200, 200]
+    centred = [part - part.mean(axis=0) for part in parts]
+    full = np.stack([part.T @ part / 200 for part in centred])
+    expected = {
+        "full": full,
+        "tied": full.mean(axis=0),
+        "diag": np.diagonal(full, axis1=1, axis2=2),
+        "spherical": np.trace(full, axis1=1, axis2=2) / 3,
+    }[covariance_type]
+    np.testing.assert_allclose(mixture.covariances_, expected, rtol=2e-9, atol=2e-9)
+    reference = np.concatenate(
+        [
+            np.log(1 / 3) + multivariate_normal(cov=covariance).logpdf(part)
+            for part, covariance in zip(centred, mixture.mixture().covariances, strict=True)
+        ]
+    )
+    close = 1e-8 + 64 * np.finfo(float).eps * apart  # the means are rounded at their own size
+    np.testing.assert_allclose(mixture.score_samples(np.concatenate(parts)), reference, atol=close)
 
 
 @ALL
@@ -535,6 +573,8 @@ def test_component_without_samples_stays_where_it_was(covariance_type):
     with pytest.warns(CollapsedComponentWarning, match="component 1"):
         mixture = GaussianMixture(**start).fit(X)
     np.testing.assert_allclose(mixture.means_[1], 1e6)
+    if covariance_type != "tied":
+        np.testing.assert_allclose(mixture.precisions_[1], start["precisions_init"][1], rtol=1e-9)
     assert np.isfinite(mixture.score(X))
 
 

@@ -2,27 +2,17 @@
 
 import numpy as np
 import pytest
+from problems import gaussians as problem
 from threadpoolctl import threadpool_limits
 
-from gmmlearn import statistics
-from gmmlearn.covariance import STRUCTURES, Parameters
+from gmmlearn import table as table_module
+from gmmlearn.covariance import STRUCTURES
 from gmmlearn.em import e_step
 from gmmlearn.mixture import Mixture
-from gmmlearn.statistics import Frame, Posterior, Table, normalise, sweep
+from gmmlearn.statistics import Posterior, normalise, sweep
+from gmmlearn.table import Table
 
 ALL = pytest.mark.parametrize("structure", STRUCTURES.values(), ids=STRUCTURES)
-
-
-def problem(structure, n_samples=500, n_features=3, n_components=3, seed=0):
-    """Return points and parameters in their own frame."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n_samples, n_features)) * [1.0, 3.0, 0.2] + [5.0, -2.0, 0.0]
-    shape = structure.shape(n_components, n_features)
-    variances = rng.uniform(0.5, 2.0, size=(shape[0], n_features))
-    covariances = structure.from_variances(variances)
-    means = rng.normal(size=(n_components, n_features))
-    weights = rng.dirichlet(np.ones(n_components))
-    return X, Parameters(weights, means, covariances, structure.factor(covariances))
 
 
 def as_mixture(structure, params):
@@ -44,7 +34,9 @@ def naive_sums(X, params, resp, centres):
 @pytest.mark.parametrize("route", ["expanded", "centred", "mixed"])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_sums_are_those_of_the_lessons_e_step(structure, route, weighted, monkeypatch):
-    monkeypatch.setattr(statistics, "BLOCK_BYTES", 1)  # blocks of 128: several, the last one short
+    monkeypatch.setattr(
+        table_module, "BLOCK_BYTES", 1
+    )  # blocks of 128: several, the last one short
     X, params = problem(structure)
     weight = np.random.default_rng(3).uniform(0.5, 2.0, len(X)) if weighted else None
     table = Table(X, structure, 3, weight)
@@ -78,12 +70,12 @@ def test_sums_are_those_of_the_lessons_e_step(structure, route, weighted, monkey
 
 @ALL
 def test_result_does_not_depend_on_the_number_of_threads(structure, monkeypatch):
-    monkeypatch.setattr(statistics, "BLOCK_BYTES", 1)
+    monkeypatch.setattr(table_module, "BLOCK_BYTES", 1)
     X, params = problem(structure, n_samples=2000)
     results = []
     for n_threads in (1, 2, 3):
-        monkeypatch.setattr(statistics, "_blas_threads", lambda n=n_threads: n)
-        monkeypatch.setattr(statistics, "THREADED_WORK", 0)
+        monkeypatch.setattr(table_module, "_blas_threads", lambda n=n_threads: n)
+        monkeypatch.setattr(table_module, "THREADED_WORK", 0)
         table = Table(X, structure, 3)
         with threadpool_limits(1), table.workers():
             results.append(sweep(table, Posterior(structure, params), np.zeros((3, 3))))
@@ -92,48 +84,8 @@ def test_result_does_not_depend_on_the_number_of_threads(structure, monkeypatch)
             np.testing.assert_array_equal(a, b)
 
 
-def test_workers_leave_the_thread_limit_as_it_was():
-    table = Table(np.random.default_rng(0).normal(size=(100_000, 2)), STRUCTURES["diag"], 2)
-    before = statistics._blas_threads()
-    with table.workers():
-        pass
-    assert statistics._blas_threads() == before
-
-
-def test_frame_goes_there_and_back_exactly():
-    structure = STRUCTURES["full"]
-    X, params = problem(structure)
-    frame = Table(X, structure, 3).frame
-    back = frame.enter(frame.leave(params, structure), structure)
-    np.testing.assert_allclose(back.means, params.means, atol=1e-14)
-    np.testing.assert_array_equal(back.covariances, params.covariances)
-    np.testing.assert_array_equal(back.precisions_cholesky, params.precisions_cholesky)
-    np.testing.assert_allclose(frame.origin, X.mean(axis=0))
-    ratio = frame.scale / X.std(axis=0)
-    assert (ratio > 0.99).all() and (ratio < 2.01).all()
-    assert (np.log2(frame.scale) % 1 == 0).all()
-
-
-def test_frame_of_a_constant_feature_at_a_large_offset_is_one():
-    X = np.column_stack([np.full(1000, 0.1) + 1e9, np.arange(1000.0)])
-    np.testing.assert_array_equal(Table(X, STRUCTURES["diag"], 2).variance[0], 0.0)
-
-
-def test_values_whose_squares_overflow_are_refused():
-    X = np.array([[1e200], [-1e200], [0.0]])
-    with pytest.raises(ValueError, match=r"overflow\. Divide"):
-        Table(X, STRUCTURES["full"], 1)
-
-
 def test_normalise_survives_extremes():
     log_joint = np.array([[-1000.0, 800.0, 0.0], [-1000.0, 0.0, -np.inf]])
     log_prob = normalise(log_joint)
     np.testing.assert_allclose(log_prob, [-1000.0 + np.log(2.0), 800.0, 0.0])
     np.testing.assert_allclose(log_joint, [[0.5, 1.0, 1.0], [0.5, 0.0, 0.0]])
-
-
-def test_frame_of_parameters_covers_the_mixture():
-    structure = STRUCTURES["diag"]
-    _, params = problem(structure)
-    frame = Frame.of_parameters(params, structure)
-    np.testing.assert_allclose(frame.origin, params.weights @ params.means)
