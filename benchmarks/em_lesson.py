@@ -1,7 +1,8 @@
 """Time `gmmlearn.em.fit_em` beside scikit-learn's GaussianMixture, from the same start.
 
-Both run on one BLAS thread, in turn, for the same number of iterations; medians are compared. Each
-fit is then profiled, to see where its time goes. Chapter 4 shows the result.
+Both run on one BLAS thread, in turn. Each is timed over n and over 2n iterations; the difference,
+divided by n, is the time of an iteration, without set-up, argument checks and scikit-learn's last
+E-step. Each fit is then profiled, to see where its time goes. Chapter 4 shows the result.
 
     python benchmarks/em_lesson.py            # writes gmmlearn/recorded/em_lesson.json
     python benchmarks/em_lesson.py --dry-run  # only prints
@@ -19,37 +20,39 @@ import platform
 import pstats
 import subprocess
 import warnings
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 import scipy
 import sklearn
+from scipy.linalg import solve_triangular
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_info
 
 import gmmlearn
+from gmmlearn._validation import as_points
 from gmmlearn.em import fit_em, start_mixture
 from gmmlearn.mixture import Mixture
 
 ROOT = Path(__file__).resolve().parents[1]
 SEED = 0
-ITERATIONS = 20
 REG_COVAR = 1e-6
-# (n_samples, n_features, n_components, repeats)
+# (n_samples, n_features, n_components, iterations n, repeats)
 SIZES = [
-    (500, 2, 3, 41),
-    (5_000, 2, 8, 21),
-    (50_000, 2, 8, 11),
-    (20_000, 8, 16, 11),
-    (50_000, 16, 16, 7),
-    (2_000, 64, 8, 21),
-    (20_000, 64, 8, 7),
+    (500, 2, 3, 40, 41),
+    (5_000, 2, 8, 20, 21),
+    (50_000, 2, 8, 6, 11),
+    (20_000, 8, 16, 6, 11),
+    (50_000, 16, 16, 4, 9),
+    (2_000, 64, 8, 10, 21),
+    (20_000, 64, 8, 4, 9),
 ]
 # What a profile is divided into: part, and the function on each side that does it.
 PARTS = {
-    "densities": ("log_density", "_estimate_log_gaussian_prob"),
+    "densities": ("component_log_prob", "_estimate_log_gaussian_prob"),
     "log-sum-exp": ("log_sum_exp", "_logsumexp"),
     "moments": ("_moments", "_estimate_gaussian_parameters"),
 }
@@ -68,71 +71,101 @@ def data_and_start(n_samples, n_features, n_components):
     return X, start_mixture(X, n_components, rng)
 
 
-def fit_ours(X, start):
-    """Run the lesson's EM; return weights, means, covariances."""
-    mixture = fit_em(X, start, max_iter=ITERATIONS, tol=0.0, reg_covar=REG_COVAR).mixture
-    return mixture.weights, mixture.means, mixture.covariances
+def prepare_ours(X, start, n_iter):
+    """Return a function that runs the lesson's EM."""
+    return partial(fit_em, X, start, max_iter=n_iter, tol=0.0, reg_covar=REG_COVAR)
 
 
-def fit_sklearn(X, start):
-    """Run scikit-learn's EM from the same start; return weights, means, covariances.
-
-    It makes one more E-step than asked for, after the last iteration.
-    """
+def prepare_sklearn(X, start, n_iter):
+    """Return a function that runs scikit-learn's EM from the same start."""
     model = GaussianMixture(
         start.n_components,
         weights_init=start.weights,
         means_init=start.means,
         precisions_init=np.linalg.inv(start.covariances),
         reg_covar=REG_COVAR,
-        max_iter=ITERATIONS,
+        max_iter=n_iter,
         tol=0.0,
-    ).fit(X)
-    return model.weights_, model.means_, model.covariances_
+    )
+    return partial(model.fit, X)
 
 
-FITS = {"ours": fit_ours, "sklearn": fit_sklearn}
+PREPARE = {"ours": prepare_ours, "sklearn": prepare_sklearn}
 
 
-def measure(n_samples, n_features, n_components, repeats):
+def seconds(function):
+    """Return how long one call takes."""
+    begin = perf_counter()
+    function()
+    return perf_counter() - begin
+
+
+def summary(values):
+    """Return median and quartiles, in four digits."""
+    quartiles = [float(f"{q:.4g}") for q in np.quantile(values, [0.25, 0.5, 0.75])]
+    return {"seconds": quartiles[1], "quartiles": quartiles}
+
+
+def measure(n_samples, n_features, n_components, n_iter, repeats):
     """Return one row: seconds per iteration of both, and where they go."""
     X, start = data_and_start(n_samples, n_features, n_components)
-    seconds = {side: [] for side in FITS}
-    fitted = {side: fit(X, start) for side, fit in FITS.items()}  # also warms both up
+    fits = {
+        side: [prepare(X, start, n_iter * m) for m in (1, 2)] for side, prepare in PREPARE.items()
+    }
+    ours, theirs = (fits[side][1]() for side in PREPARE)  # also warms both up
+    per_iteration = {side: [] for side in PREPARE}
     for repeat in range(repeats):
-        for side in sorted(FITS, reverse=bool(repeat % 2)):  # each goes first every other time
-            begin = perf_counter()
-            FITS[side](X, start)
-            seconds[side].append((perf_counter() - begin) / ITERATIONS)
+        for side in sorted(PREPARE, reverse=bool(repeat % 2)):  # each goes first every other time
+            once, twice = map(seconds, fits[side])
+            per_iteration[side].append((twice - once) / n_iter)
     row = {"n_samples": n_samples, "n_features": n_features, "n_components": n_components}
-    row["repeats"] = repeats
-    for index, side in enumerate(FITS):
-        quartiles = [float(f"{q:.4g}") for q in np.quantile(seconds[side], [0.25, 0.5, 0.75])]
-        row[side] = {"seconds": quartiles[1], "quartiles": quartiles}
+    row |= {"iterations": n_iter, "repeats": repeats}
+    for index, side in enumerate(PREPARE):
         functions = [names[index] for names in PARTS.values()]
-        row[side] |= profile(FITS[side], X, start, functions, -(-repeats // 4))
-    ratio = np.median(seconds["sklearn"]) / np.median(seconds["ours"])
+        row[side] = summary(per_iteration[side]) | profile(fits[side], functions, n_iter)
+    row["pieces"] = pieces(X, start)
+    ratio = np.median(per_iteration["sklearn"]) / np.median(per_iteration["ours"])
     row["sklearn_over_ours"] = float(f"{ratio:.4g}")
-    pairs = zip(fitted["ours"], fitted["sklearn"], strict=True)
-    difference = max(float(np.abs(a - b).max()) for a, b in pairs)
-    row["largest_difference"] = float(f"{difference:.2g}")
+    names = ("weights", "means", "covariances")
+    pairs = [(getattr(ours.mixture, name), getattr(theirs, name + "_")) for name in names]
+    row["largest_difference"] = float(f"{max(float(np.abs(a - b).max()) for a, b in pairs):.2g}")
     return row
 
 
-def profile(fit, X, start, functions, n_fits):
-    """Return the share of each part in `n_fits` fits, and function calls per iteration."""
-    profiler = cProfile.Profile()
-    for _ in range(n_fits):
-        profiler.runcall(fit, X, start)
-    stats = pstats.Stats(profiler)
-    cumulative = {name: entry[3] for (_, _, name), entry in stats.stats.items()}
+def profile(fits, functions, n_iter):
+    """Return the share of each part in fits of 2n iterations, and function calls per iteration."""
+    profilers = [cProfile.Profile() for _ in fits]
+    for profiler, fit in zip([*profilers, profilers[1]], [*fits, fits[1]], strict=True):
+        profiler.runcall(fit)
+    once, twice = map(pstats.Stats, profilers)
+    cumulative = {name: entry[3] for (_, _, name), entry in twice.stats.items()}
     # cProfile calls a C function "<built-in ...>", so plain names are Python functions.
-    shares = [cumulative[name] / stats.total_tt for name in functions]
+    shares = [cumulative[name] / twice.total_tt for name in functions]
     parts = dict(zip([*PARTS, "rest"], [*shares, 1.0 - sum(shares)], strict=True))
     return {
         "parts": {part: round(share, 3) for part, share in parts.items()},
-        "calls": round(stats.total_calls / (n_fits * ITERATIONS)),
+        "calls": round((twice.total_calls / 2 - once.total_calls) / n_iter),
     }
+
+
+def pieces(X, start):
+    """Return seconds for one component: to check X, and to whiten by a solve or by a product."""
+    mean, factor = start.means[0], start.covariances_cholesky[0]
+    inverse = solve_triangular(factor, np.eye(len(mean)), lower=True).T.copy()
+    centred, work = X - mean, np.empty_like(X)  # no allocation is timed
+    ways = {
+        "check": lambda: as_points(X, len(mean)),
+        "solve": lambda: solve_triangular(
+            factor, work.T, lower=True, overwrite_b=True, check_finite=False
+        ),
+        "product": lambda: np.matmul(centred, inverse, out=work),
+    }
+    timed = {way: [] for way in ways}
+    for _ in range(21):
+        for way, function in ways.items():
+            work[:] = centred
+            timed[way].append(seconds(function))
+    return {way: float(f"{np.median(values):.4g}") for way, values in timed.items()}
 
 
 def origin():
@@ -156,9 +189,8 @@ def origin():
             "scikit-learn": sklearn.__version__,
             "gmmlearn": gmmlearn.__version__,
         },
-        "commit": commit(),
+        **commit(),
         "seed": SEED,
-        "iterations": ITERATIONS,
         "reg_covar": REG_COVAR,
     }
 
@@ -173,14 +205,15 @@ def cpu_name():
 
 
 def commit():
-    """Return the commit that was measured, with + where the package has changed since."""
+    """Return the commit that was measured, and which files of code differ from it."""
+    code = ["gmmlearn/*.py", "benchmarks/*.py"]
     try:
-        run = ["git", "-C", str(ROOT)]
-        head = subprocess.check_output([*run, "rev-parse", "HEAD"], text=True, stderr=-3).strip()
-        changed = subprocess.check_output([*run, "status", "--porcelain", "gmmlearn/*.py"])
-        return head + ("+" if changed else "")
+        git = ["git", "-C", str(ROOT)]
+        head = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True, stderr=-3).strip()
+        changed = subprocess.check_output([*git, "status", "--porcelain", "--", *code], text=True)
+        return {"commit": head, "changed": [line[3:] for line in changed.splitlines()]}
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return {"commit": "unknown", "changed": []}
 
 
 def main():
@@ -200,7 +233,7 @@ def main():
             f"{row['sklearn_over_ours']:7.2f}  {row['largest_difference']:.1e}",
             flush=True,
         )
-        for side in FITS:
+        for side in PREPARE:
             shares = ", ".join(f"{part} {share:.0%}" for part, share in row[side]["parts"].items())
             print(f"    {side}: {shares}; {row[side]['calls']} calls")
     record = origin() | {"seconds": round(perf_counter() - begin, 1), "rows": rows}

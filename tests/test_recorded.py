@@ -31,6 +31,7 @@ def test_unknown_name_lists_what_there_is(name):
 
 def test_em_lesson_is_consistent():
     measurement = recorded.load("em_lesson")
+    assert isinstance(measurement["changed"], list)  # files that differed from the commit
     for row in measurement["rows"]:
         for side in ("ours", "sklearn"):
             low, middle, high = row[side]["quartiles"]
@@ -39,3 +40,4 @@ def test_em_lesson_is_consistent():
         ratio = row["sklearn"]["seconds"] / row["ours"]["seconds"]
         assert row["sklearn_over_ours"] == pytest.approx(ratio, rel=2e-3)
         assert row["largest_difference"] < 1e-8
+        assert min(row["pieces"].values()) > 0

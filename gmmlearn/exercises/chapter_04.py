@@ -70,14 +70,16 @@ def excess(answer):
         )
         expected = about_point - about_mean
         offset = mean - point
+        products = "The product of the difference is not the difference of the products."
         mistakes = [
             (-expected, "The sign is turned round: centring elsewhere can only add spread."),
             (offset @ offset, "That is the inner product, one number; the excess is a matrix."),
             (np.diag(offset**2), "Right on the diagonal; but the features go astray together, so "
              "the other entries are not zero."),
             (2 * expected, "Twice too much: what is the weighted sum of x_n minus its own mean?"),
-            (np.outer(mean, mean) - np.outer(point, point), "The product of the difference is not "
-             "the difference of the products."),
+            (offset**2, "Those squares stand on the diagonal of the excess, which is a matrix."),
+            (np.outer(mean, mean) - np.outer(point, point), products),
+            (np.outer(point, point) - np.outer(mean, mean), products),
             (np.outer(mean, mean), "That is the excess about zero: where is the point?"),
             (offset, "That is how far the centre is off; the excess is quadratic in it."),
         ]  # fmt: skip
@@ -111,6 +113,9 @@ def chances(answer):
             "That is the farthest point for certain, where outliers always win.": (
                 nearest == nearest.max()
             ),
+            "You measure to the mean of the centres; the nearest centre counts.": (
+                (X - centres.mean(axis=0)) ** 2
+            ).sum(axis=1),
             "All points are equally likely in yours: where are the distances?": np.ones(20),
         }
         # With one centre several of these agree; the first case, with three, tells them apart.
@@ -120,6 +125,20 @@ def chances(answer):
         if fault is not None:
             return fault
     return None
+
+
+_REPEATED = "Repeating rows works for whole weights only; use the weights in the sums."
+# What an answer may raise (a part of the message), and what that says about the answer.
+_RAISED = {
+    "weights sums to": "The mixing weights do not sum to one: by what total must they be divided?",
+    "resp sums to": "m_step wants rows that sum to one, and weighted rows do not: write the sums "
+    "yourself.",
+    "resp contains": "Dividing each row by its sum cancels the weights again, and fails where a "
+    "weight is zero.",
+    "broadcast": "resp has shape (N, K) and sample_weight (N,): a product row by row needs "
+    "sample_weight[:, None].",
+    "Cannot cast": _REPEATED,  # np.repeat
+}
 
 
 @exercise("04-weighted")
@@ -135,15 +154,10 @@ def weighted(answer):
         sample_weight = rng.integers(0, 5, 40).astype(float) if seed == 0 else rng.random(40) * 3
         try:
             value, fault = _call(answer, X, resp, sample_weight)
-        except ValueError as error:
-            if "weights sums to" in str(error):
-                return "The mixing weights do not sum to one: by what total must they be divided?"
-            if "resp sums to" in str(error):
-                return (
-                    "m_step wants rows that sum to one, and weighted rows do not: write the "
-                    "sums yourself."
-                )
-            raise
+        except (TypeError, ValueError) as error:
+            fault = next((hint for part, hint in _RAISED.items() if part in str(error)), None)
+            if fault is None:
+                raise
         if fault is not None:
             return fault
         if not isinstance(value, Mixture):
@@ -156,30 +170,54 @@ def weighted(answer):
 
 def _compare(value, X, resp, sample_weight):
     """Return None if `value` is the weighted M-step, or what is wrong with it."""
-    weights, means, covariances = _moments(X, resp, sample_weight)
-    plain, squared = _moments(X, resp, np.ones(len(X))), _moments(X, resp, sample_weight**2)
-    unweighted = "The {} ignore sample_weight."
-    twice = "The sample weights enter the {} twice, squared."
+    expected = _moments(X, resp, sample_weight)
+    plain = _moments(X, resp, np.ones(len(X)))
+    wrong = [
+        (plain, "The {} ignore sample_weight (dividing rows by their sum cancels it)."),
+        (_moments(X, resp, sample_weight**2), "The sample weights enter the {} twice, squared."),
+        (_moments(X, resp, np.trunc(sample_weight)), _REPEATED),
+        (_moments(X, resp, np.rint(sample_weight)), _REPEATED),
+    ]
+    columns = resp * sample_weight[:, None]
+    factor = columns.sum(axis=0) / resp.sum(axis=0)
+    divided = "The {} are sums with the weights, divided by counts without them."
     parts = {
-        "mixing weights": (value.weights, weights, 0),
-        "means": (value.means, means, 1),
-        "covariances": (value.covariances, covariances, 2),
+        "mixing weights": value.weights,
+        "means": value.means,
+        "covariances": value.covariances,
     }
-    for what, (given, expected, i) in parts.items():
-        mistakes = [(plain[i], unweighted.format(what)), (squared[i], twice.format(what))]
-        if i == 2:
+    for i, (what, given) in enumerate(parts.items()):
+        mistakes = [(moments[i], remark.format(what)) for moments, remark in wrong]
+        if what == "means":
+            mistakes.append((factor[:, None] * expected[i], divided.format(what)))
+        if what == "covariances":
+            if _is_raised(given, expected[i]):
+                return "You add a variance to the diagonals (reg_covar); the M-step here has none."
             mistakes += [
-                (_about(X, resp, means), unweighted.format(what)),
-                (_about(X, resp * sample_weight[:, None] ** 2, means), twice.format(what)),
+                (factor[:, None, None] * expected[i], divided.format(what)),
+                (_about(X, resp, expected[1]), wrong[0][1].format(what)),
                 (
-                    _about(X, resp * sample_weight[:, None], plain[1]),
+                    _about(X, columns * sample_weight[:, None], expected[1]),
+                    wrong[1][1].format(what),
+                ),
+                (
+                    _about(X, columns, plain[1]),
                     "The covariances are centred on the unweighted means.",
                 ),
             ]
-        fault = _judge(given, expected, f"the array of {what}", mistakes)
+        fault = _judge(given, expected[i], f"the array of {what}", mistakes)
         if fault is not None:
             return fault
     return None
+
+
+def _is_raised(covariances, expected):
+    """Return whether a small variance was added to each diagonal."""
+    if covariances.shape != expected.shape:
+        return False
+    difference = covariances - expected
+    added = np.trace(difference[0]) / len(difference[0])
+    return added > 1e-9 and np.allclose(difference, added * np.eye(len(difference[0])), atol=1e-12)
 
 
 def _about(X, columns, centres):

@@ -24,6 +24,10 @@ def farthest(X, centres):
     return np.eye(len(X))[chances(X, centres).argmax()]
 
 
+def to_mean(X, centres):
+    return chances(X, centres.mean(axis=0, keepdims=True))
+
+
 def weighted(X, resp, sample_weight, for_weights=1, for_means=1, for_covariances=1, total=None):
     def columns(power):
         return resp * sample_weight[:, None] ** power
@@ -53,6 +57,30 @@ def in_place(X, resp, sample_weight):
 def repeated(X, resp, sample_weight):
     times = sample_weight.astype(int)
     return m_step(np.repeat(X, times, axis=0), np.repeat(resp, times, axis=0))
+
+
+def repeated_directly(X, resp, sample_weight):
+    return m_step(np.repeat(X, sample_weight, axis=0), np.repeat(resp, sample_weight, axis=0))
+
+
+def normalised(resp, sample_weight):
+    with np.errstate(invalid="ignore"):
+        share = resp * sample_weight[:, None]
+        return share / share.sum(axis=1, keepdims=True)
+
+
+def raised(X, resp, sample_weight, reg_covar):
+    right = weighted(X, resp, sample_weight)
+    covariances = right.covariances + reg_covar * np.eye(right.n_features)
+    return Mixture(right.weights, right.means, covariances)
+
+
+def divided(X, resp, sample_weight, what):
+    right = weighted(X, resp, sample_weight)
+    factor = sample_weight @ resp / resp.sum(axis=0)
+    means = right.means * factor[:, None] if what == "means" else right.means
+    covariances = right.covariances * factor[:, None, None]
+    return Mixture(right.weights, means, covariances)
 
 
 def outer(mean, point):
@@ -97,6 +125,12 @@ def test_right_answers_pass(name, answer):
             lambda mean, point: np.outer(mean, mean) - np.outer(point, point),
             "product of the difference",
         ),
+        (
+            "04-excess",
+            lambda mean, point: np.outer(point, point) - np.outer(mean, mean),
+            "product of the difference",
+        ),
+        ("04-excess", lambda mean, point: (mean - point) ** 2, "squares stand on the diagonal"),
         ("04-excess", lambda mean, point: np.outer(mean, mean), "about zero"),
         ("04-excess", lambda mean, point: mean - point, "quadratic"),
         ("04-excess", lambda mean, point: 3 * outer(mean, point), "not the right value"),
@@ -107,6 +141,7 @@ def test_right_answers_pass(name, answer):
         ("04-chances", last_only, "last centre"),
         ("04-chances", lambda X, c: chances(X, c, reduce=np.sum), "all centres"),
         ("04-chances", farthest, "outliers"),
+        ("04-chances", to_mean, "mean of the centres"),
         ("04-chances", lambda X, c: np.full(len(X), 1 / len(X)), "equally likely"),
         ("04-chances", lambda X, c: chances(X, c)[:-1], "shape"),
         ("04-weighted", 3, "without calling"),
@@ -121,7 +156,18 @@ def test_right_answers_pass(name, answer):
         ("04-weighted", lambda X, r, w: weighted(X, r, w, 1, 1, 0), "covariances ignore"),
         ("04-weighted", lambda X, r, w: weighted(X, r, w, 1, 1, 2), "covariances twice"),
         ("04-weighted", centred_on_plain, "unweighted means"),
-        ("04-weighted", repeated, "not yet"),
+        ("04-weighted", repeated, "whole weights only"),
+        ("04-weighted", lambda X, r, w: repeated(X, r, np.rint(w)), "whole weights only"),
+        ("04-weighted", repeated_directly, "whole weights only"),
+        ("04-weighted", lambda X, r, w: m_step(X, normalised(r, w)), "cancels the weights"),
+        ("04-weighted", lambda X, r, w: m_step(X, normalised(r, w + 1e-9)), "rows by their sum"),
+        ("04-weighted", lambda X, r, w: weighted(X, r * w, w), "sample_weight[:, None]"),
+        ("04-weighted", lambda X, r, w: raised(X, r, w, 1e-6), "to the diagonals"),
+        ("04-weighted", lambda X, r, w: raised(X, r, w, 1e-3), "to the diagonals"),
+        ("04-weighted", lambda X, r, w: divided(X, r, w, "means"), "means are sums with"),
+        ("04-weighted", lambda X, r, w: divided(X, r, w, "covariances"), "covariances are sums"),
+        ("04-weighted", lambda X, r, w: weighted(X[:, :1], r, w), "shape"),
+        ("04-weighted", lambda X, r, w: X + "text", "could not be used"),
     ],
 )
 def test_mistakes_are_named(name, answer, fragment):
