@@ -17,7 +17,6 @@ _MODULE_OF = {
     "select_n_components": "selection",
 }
 _MODULES = (
-    "covariance",
     "datasets",
     "em",
     "estimator",
@@ -27,8 +26,6 @@ _MODULES = (
     "plots",
     "recorded",
     "selection",
-    "statistics",
-    "table",
 )
 
 __all__ = sorted([*_MODULE_OF, *_MODULES])

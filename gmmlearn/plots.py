@@ -231,6 +231,7 @@ class Player:
         return f"Player({self.name!r}, {len(self.frames)} frames)"
 
     def _repr_html_(self):
+        """Return the player as HTML, its frames included."""
         sources = ["data:image/png;base64," + base64.b64encode(f).decode() for f in self.frames]
         last = len(self.frames) - 1
         return _PLAYER.format(

@@ -18,6 +18,7 @@ class Scoring:
 
     @property
     def _structure(self):
+        """The covariance structure, an object of `covariance`."""
         return STRUCTURES[self.covariance_type]
 
     def _params_in(self, frame=None):

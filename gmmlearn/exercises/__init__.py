@@ -74,6 +74,7 @@ def check(name, answer):
 
 
 def _judge(name, answer):
+    """Return whether `answer` is right, and what to print."""
     known = names()
     if name not in known:
         nearest = difflib.get_close_matches(str(name), known, n=1)
