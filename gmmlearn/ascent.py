@@ -53,14 +53,19 @@ def moments(structure, sums, centres, previous):
 
     A component without any sample keeps its previous mean.
     """
-    counts = sums.counts + 10 * EPS
+    counts = sums.counts + 10 * _tiny(sums.counts)
     offsets = sums.first / counts[:, None]
     means = centres + offsets
     covariances = structure.centred_moments(sums.second, counts, offsets)
-    empty = sums.counts < 10 * EPS
+    empty = sums.counts < 10 * _tiny(sums.counts)
     if empty.any():
         means = np.where(empty[:, None], previous.means, means)
     return Moments(counts, means, covariances)
+
+
+def _tiny(counts):
+    """Return a count that is nothing beside `counts` (K,), also where weights make all tiny."""
+    return EPS * min(1.0, float(counts.sum()))
 
 
 def blend(structure, old, new, share):
@@ -102,7 +107,7 @@ def maximise(structure, found, previous, settings):
         share = _as_column(behind / (behind + settings.prior_strength), covariances)
         covariances = share * covariances + (1.0 - share) * settings.prior
     covariances = structure.add_diagonal(covariances.copy(), settings.reg_covar)
-    empty = counts < 20 * EPS
+    empty = counts < 20 * _tiny(counts)
     if empty.any() and not structure.shared:
         covariances[empty] = previous.covariances[empty]
     weights = previous.weights if "weights" in fixed else counts / counts.sum()
@@ -208,7 +213,7 @@ def climb(table, posterior, bound, settings, progress):
     while not converged and len(lower_bounds) < settings.max_iter:
         prior = log_prior(table.structure, posterior.params, settings)
         posterior, sums = step(table, posterior, posterior.params, settings)
-        lower_bounds.append((sums.log_prob + prior) / table.total_weight)
+        lower_bounds.append(float((sums.log_prob + prior) / table.total_weight))
         change, bound = lower_bounds[-1] - bound, lower_bounds[-1]
         if not np.isfinite(bound):
             raise ValueError(
@@ -216,7 +221,7 @@ def climb(table, posterior, bound, settings, progress):
                 "means_init and precisions_init of the size of X, or another init_params."
             )
         progress.iteration(len(lower_bounds), change, bound)
-        converged = abs(change) < settings.tol
+        converged = bool(abs(change) < settings.tol)
     progress.end(bound, converged)
     return Climb(posterior.params, lower_bounds, converged)
 

@@ -24,12 +24,15 @@ class Scoring:
     def _params_in(self, frame=None):
         """Return the fitted parameters in `frame`, or in the units of X."""
         structure = self._structure
-        factors = structure.to_internal(np.asarray(self.precisions_cholesky_))
+        factors = getattr(self, "precisions_cholesky_", None)
         covariances = getattr(self, "covariances_", None)
-        if covariances is None:
-            covariances = structure.invert(factors)
-        else:
+        if factors is not None:
+            factors = structure.to_internal(np.asarray(factors))
+        if covariances is not None:
             covariances = structure.to_internal(np.asarray(covariances))
+        # Either may be missing where somebody set the other by hand.
+        factors = structure.factor(covariances) if factors is None else factors
+        covariances = structure.invert(factors) if covariances is None else covariances
         params = Parameters(self.weights_, self.means_, covariances, factors)
         return params if frame is None else frame.enter(params, structure)
 
@@ -252,7 +255,7 @@ class Scoring:
         params = self._params_in()
         counts = rng.multinomial(n_samples, params.weights / params.weights.sum())
         labels = np.repeat(np.arange(len(counts)), counts)
-        roots = self._structure.roots(params.precisions_cholesky)
+        roots = self._structure.roots(self._structure.factor(params.covariances))
         X = rng.standard_normal((n_samples, params.means.shape[1]))
         for k, mean in enumerate(params.means):
             members = labels == k
@@ -266,10 +269,14 @@ class Scoring:
         return self._stream
 
     def _n_parameters(self):
-        """Return the number of free parameters: covariances, means, weights."""
+        """Return the number of free parameters: covariances, means, weights, unless fixed."""
         n_components, n_features = self.means_.shape
-        in_covariances = self._structure.n_parameters(n_components, n_features)
-        return in_covariances + n_components * n_features + n_components - 1
+        free = {
+            "covariances": self._structure.n_parameters(n_components, n_features),
+            "means": n_components * n_features,
+            "weights": n_components - 1,
+        }
+        return sum(number for name, number in free.items() if name not in (self.fixed or ()))
 
     def bic(self, X):
         """Return the Bayesian information criterion; lower is better (eq. bic).

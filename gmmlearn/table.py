@@ -79,6 +79,28 @@ class Block(NamedTuple):
     """Indices of the features that are not missing; None if all are there."""
 
 
+class _OneBlasThread:
+    """Keep BLAS at one thread while anybody is inside; the last to leave restores what was."""
+
+    def __init__(self):
+        self._lock, self._inside, self._limit = threading.Lock(), 0, None
+
+    def __enter__(self):
+        with self._lock:
+            if self._inside == 0:
+                self._limit = _threadpools().limit(limits=1, user_api="blas")
+            self._inside += 1
+
+    def __exit__(self, *_):
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._limit.restore_original_limits()
+
+
+_ONE_BLAS_THREAD = _OneBlasThread()
+
+
 class Table:
     """Data prepared for sweeps: a frame, and blocks of rows.
 
@@ -172,7 +194,7 @@ class Table:
         with ExitStack() as stack:
             if self.work > LIMITED_WORK:
                 # BLAS's own threads would wait for each other longer than a block takes.
-                stack.enter_context(_threadpools().limit(limits=1, user_api="blas"))
+                stack.enter_context(_ONE_BLAS_THREAD)
             if n_threads > 1:
                 self._map = stack.enter_context(ThreadPoolExecutor(n_threads)).map
             try:
