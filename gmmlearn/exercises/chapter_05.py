@@ -16,6 +16,21 @@ def _judge(value, expected, what, mistakes, rtol=1e-6):
     return next(remarks, fault)
 
 
+def _judge_number(value, expected, what, mistakes, rtol=1e-6):
+    """Judge one number; an array of one element counts as one."""
+    try:
+        size = np.size(value)
+    except ValueError:  # rows of different lengths
+        size = 0
+    if size != 1:
+        return "Give one number."
+    number = np.asarray(value).reshape(())
+    fault = _judge(number, expected, what, mistakes, rtol)
+    if fault is not None and "right shape" in fault:
+        return f"{what} is not the right number."
+    return fault
+
+
 def _not_a_function(answer, signature):
     """Return the fault of an answer that is no function of the caller's, or None."""
     if not callable(answer) or inspect.isclass(answer):
@@ -44,7 +59,7 @@ def shrink(answer):
         (0.4 * 0.1, "Those are the shares of holes; use the shares that are seen."),
         (0.5 * (0.6 + 0.9), "Do not average the shares: a product needs both entries."),
     ]
-    return _judge(answer, np.sqrt(seen), "the factor", mistakes, rtol=5e-3)
+    return _judge_number(answer, np.sqrt(seen), "the factor", mistakes, rtol=1e-2)
 
 
 @exercise("05-weights")
@@ -99,7 +114,7 @@ def count(answer):
              "too."),
             (right - in_means + D, "Each component has its own mean."),
         ]  # fmt: skip
-        fault = _judge(value, right, "the number of parameters", mistakes)
+        fault = _judge_number(value, right, "the number of parameters", mistakes)
         if fault is not None:
             return fault
     return None
@@ -154,8 +169,10 @@ def _judge_moment(value, x, mean, covariance):
          "on the seen entries."),
         (filled_by_mean, "That is mean filling: neither moved nor corrected."),
         (added(outer, -residual), "The correction adds spread: its sign is turned round."),
-        (added(np.outer(expected_row, expected_row), residual), "That is about zero: subtract the "
-         "mean first."),
+        (added(np.outer(expected_row, expected_row), residual), "That is the moment about the "
+         "origin: subtract the mean first."),
+        (added(outer, residual) + np.outer(mean, mean), "That is the moment about the origin: "
+         "subtract the mean first."),
         (added(np.zeros_like(outer), residual), "That is the correction alone; the outer product "
          "of the expected offsets is missing."),
     ]  # fmt: skip

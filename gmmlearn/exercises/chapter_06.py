@@ -89,6 +89,8 @@ def _compare_back(given, weight, mean, variance):
         ]),
         ("the weight", 0, weight, [
             (np.log(weight), "That is the logarithm of the weight."),
+            (weight * np.exp(-square) / np.sqrt(2 * np.pi * variance), "That is exp(c): c holds "
+             "two more terms besides the logarithm of the weight."),
             (weight * np.exp(-square), "The weight lacks the term with the squared mean."),
             (weight * np.exp(-2 * square), "The squared mean enters the weight with the wrong "
              "sign."),
@@ -191,6 +193,8 @@ def forget(answer):
             (steps / steps.sum(), "Scaling the steps to sum one is not what the recursion does."),
             (expected[::-1], "The order is turned round: the first batch comes first."),
             (steps * from_own, "The product should begin after the batch's own step."),
+            (steps * np.cumprod(1 - steps), "That product begins at the first step, which is one "
+             "and leaves nothing: which steps come after a batch?"),
             (steps * before, "That product runs over the steps before the batch; they cannot "
              "touch it."),
             (np.append(from_own[1:], 1.0), "That is what later steps leave of a batch; with which "

@@ -75,9 +75,13 @@ def in_place(x, mean, covariance):
 RIGHT = [
     ("05-shrink", np.sqrt(0.54)),
     ("05-shrink", 0.735),
+    ("05-shrink", 0.73),
+    ("05-shrink", [0.735]),
+    ("05-shrink", np.array([[0.735]])),
     ("05-weights", map_weights),
     ("05-weights", lambda counts, a: list(map_weights(counts, a))),
     ("05-count", n_parameters),
+    ("05-count", lambda K, D: np.array([n_parameters(K, D)])),
     ("05-moment", second_moment),
 ]
 
@@ -87,7 +91,10 @@ WRONG = [
     ("05-shrink", 1.361, "turn the ratio over"),
     ("05-shrink", 0.2, "shares of holes"),
     ("05-shrink", 0.75, "average the shares"),
-    ("05-shrink", 0.1, "not the right value"),
+    ("05-shrink", 0.1, "not the right number"),
+    ("05-shrink", [0.6, 0.9], "one number"),
+    ("05-count", lambda K, D: K * D**3, "not the right number"),
+    ("05-count", lambda K, D: [K, D], "one number"),
     ("05-weights", lambda n, a: (n + a) / (n + a).sum(), "posterior mean"),
     ("05-weights", lambda n, a: n + a - 1, "divide by their total"),
     ("05-weights", lambda n, a: (n + a - 1) / n.sum(), "imaginary points count"),
@@ -106,7 +113,12 @@ WRONG = [
     ("05-moment", marginal_correction, "before anything is seen"),
     ("05-moment", mean_filled, "That is mean filling"),
     ("05-moment", mean_filled_corrected, "what is seen moves"),
-    ("05-moment", about_zero, "about zero"),
+    ("05-moment", about_zero, "about the origin: subtract the mean first"),
+    (
+        "05-moment",
+        lambda x, m, S: second_moment(x, m, S) + np.outer(m, m),
+        "about the origin: subtract the mean first",
+    ),
     ("05-moment", in_place, "changes an array"),
     (
         "05-moment",
