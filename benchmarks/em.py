@@ -10,11 +10,11 @@ import argparse
 import json
 import os
 import platform
-import resource
 import statistics
 import subprocess
 import sys
 import time
+import tracemalloc
 import warnings
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -159,7 +159,7 @@ def product_rate(n=2048, cache=[]):  # noqa: B006
 
 
 def memory(which, size=(1_000_000, 16, 32)):
-    """Return the MB that ten iterations take beyond the data, in a process of its own."""
+    """Return the MB that a fit of two iterations takes beyond the data, in its own process."""
     done = subprocess.run(
         [sys.executable, __file__, "--memory", which, *map(str, size)],
         capture_output=True,
@@ -170,14 +170,12 @@ def memory(which, size=(1_000_000, 16, 32)):
 
 
 def print_memory(which, size):
-    """Print the growth of the largest resident size over a fit, in MB."""
+    """Print the largest amount of memory, in MB, that NumPy and Python hold during a fit."""
     estimator = {"gmmlearn": GaussianMixture, "scikit-learn": Reference}[which]
-    for one in ((2000, size[1], size[2]), size):  # the first loads every library
-        X, start = problem(*one, "full")
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        estimator(**start | {"max_iter": 2}).fit(X)
-        after = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print((after - before) / 1024)
+    X, start = problem(*size, "full")
+    tracemalloc.start()  # counts what is allocated from here on: not X
+    estimator(**start | {"max_iter": 2}).fit(X)
+    print(tracemalloc.get_traced_memory()[1] / 2**20)
 
 
 def environment():
