@@ -55,7 +55,7 @@ def use_style():
 
 def component_color(k):
     """Return the colour of component `k`, the same in every chapter."""
-    return COMPONENT_COLORS[k % len(COMPONENT_COLORS)]
+    return COMPONENT_COLORS[as_count(k, "k", at_least=0) % len(COMPONENT_COLORS)]
 
 
 def points(ax, X, resp=None, labels=None, color=INK, size=8, alpha=0.7):

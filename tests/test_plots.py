@@ -132,6 +132,7 @@ def test_player_frames_are_the_drawings():
 @pytest.mark.parametrize(
     ("call", "message"),
     [
+        (lambda ax: plots.component_color("blue"), "k must be a whole number"),
         (lambda ax: plots.points(ax, np.ones(3)), r"X has shape \(3,\)"),
         (lambda ax: plots.points(ax, np.ones((3, 3))), "X has 3 features, expected 2"),
         (lambda ax: plots.points(ax, np.ones((3, 2)), labels=[0, 1]), "speak of 2 samples"),
