@@ -124,3 +124,31 @@ def mismatch(answer, expected, what, rtol=1e-6):
     if np.abs(answer - expected).max(initial=0.0) > rtol * (scale or 1.0):
         return f"{what} has the right shape, but not the right value."
     return None
+
+
+def diagnose(answer, expected, what, mistakes, rtol=1e-6):
+    """Return None where `answer` is right, else the remark on a known mistake, else the fault.
+
+    Parameters
+    ----------
+    answer : object
+        What the learner gave.
+    expected : array-like
+        The right value.
+    what : str
+        Name of the value in the sentence, such as "the mean".
+    mistakes : iterable of (array-like, str)
+        Wrong values that people really give, each with its remark.
+    rtol : float
+        Allowed difference, as in `mismatch`.
+
+    Returns
+    -------
+    str or None
+        One sentence.
+    """
+    fault = mismatch(answer, expected, what, rtol)
+    if fault is None:
+        return None
+    remarks = (remark for wrong, remark in mistakes if mismatch(answer, wrong, what, rtol) is None)
+    return next(remarks, fault)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gmmlearn.exercises import exercise, mismatch
+from gmmlearn.exercises import diagnose, exercise, mismatch
 from gmmlearn.mixture import Mixture
 
 
@@ -13,15 +13,6 @@ def _call(function, *arrays):
     if all(map(np.array_equal, arrays, copies)):
         return value, None
     return value, "Your function changes an array that was passed to it: work on a copy."
-
-
-def _judge(value, expected, what, mistakes):
-    """Return None if `value` is right, the remark on a known mistake, or the general fault."""
-    fault = mismatch(value, expected, what)
-    if fault is None:
-        return None
-    remarks = (remark for wrong, remark in mistakes if mismatch(value, wrong, what) is None)
-    return next(remarks, fault)
 
 
 @exercise("04-cost")
@@ -83,7 +74,7 @@ def excess(answer):
             (np.outer(mean, mean), "That is the excess about zero: where is the point?"),
             (offset, "That is how far the centre is off; the excess is quadratic in it."),
         ]  # fmt: skip
-        fault = _judge(value, expected, "the excess", mistakes)
+        fault = diagnose(value, expected, "the excess", mistakes)
         if fault is not None:
             return fault
     return None
@@ -121,7 +112,7 @@ def chances(answer):
         # With one centre several of these agree; the first case, with three, tells them apart.
         mistakes = [(wrong, remark) for remark, wrong in remarks.items()]
         mistakes += [(wrong / wrong.sum(), remark) for wrong, remark in mistakes]
-        fault = _judge(value, expected, "the array of probabilities", mistakes)
+        fault = diagnose(value, expected, "the array of probabilities", mistakes)
         if fault is not None:
             return fault
     return None
@@ -205,7 +196,7 @@ def _compare(value, X, resp, sample_weight):
                     "The covariances are centred on the unweighted means.",
                 ),
             ]
-        fault = _judge(given, expected[i], f"the array of {what}", mistakes)
+        fault = diagnose(given, expected[i], f"the array of {what}", mistakes)
         if fault is not None:
             return fault
     return None

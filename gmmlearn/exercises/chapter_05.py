@@ -4,16 +4,7 @@ import inspect
 
 import numpy as np
 
-from gmmlearn.exercises import exercise, mismatch
-
-
-def _judge(value, expected, what, mistakes, rtol=1e-6):
-    """Return None if `value` is right, the remark on a known mistake, or the general fault."""
-    fault = mismatch(value, expected, what, rtol)
-    if fault is None:
-        return None
-    remarks = (remark for wrong, remark in mistakes if mismatch(value, wrong, what, rtol) is None)
-    return next(remarks, fault)
+from gmmlearn.exercises import diagnose, exercise
 
 
 def _judge_number(value, expected, what, mistakes, rtol=1e-6):
@@ -25,7 +16,7 @@ def _judge_number(value, expected, what, mistakes, rtol=1e-6):
     if size != 1:
         return "Give one number."
     number = np.asarray(value).reshape(())
-    fault = _judge(number, expected, what, mistakes, rtol)
+    fault = diagnose(number, expected, what, mistakes, rtol)
     if fault is not None and "right shape" in fault:
         return f"{what} is not the right number."
     return fault
@@ -83,7 +74,7 @@ def weights(answer):
             ((counts + a - 1.0) / (counts.sum() + a - 1.0), "Each of K components gets imaginary "
              "points: the total grows by K times as much."),
         ]  # fmt: skip
-        fault = _judge(value, raised / raised.sum(), "the array of weights", mistakes)
+        fault = diagnose(value, raised / raised.sum(), "the array of weights", mistakes)
         if fault is not None:
             return fault
     return None
@@ -176,4 +167,4 @@ def _judge_moment(value, x, mean, covariance):
         (added(np.zeros_like(outer), residual), "That is the correction alone; the outer product "
          "of the expected offsets is missing."),
     ]  # fmt: skip
-    return _judge(value, added(outer, residual), "the second moment", mistakes)
+    return diagnose(value, added(outer, residual), "the second moment", mistakes)

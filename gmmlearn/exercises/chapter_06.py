@@ -2,16 +2,7 @@
 
 import numpy as np
 
-from gmmlearn.exercises import exercise, mismatch
-
-
-def _judge(value, expected, what, mistakes):
-    """Return None if `value` is right, the remark on a known mistake, or the general fault."""
-    fault = mismatch(value, expected, what)
-    if fault is None:
-        return None
-    remarks = (remark for wrong, remark in mistakes if mismatch(value, wrong, what) is None)
-    return next(remarks, fault)
+from gmmlearn.exercises import diagnose, exercise
 
 
 @exercise("06-count")
@@ -101,7 +92,7 @@ def _compare_back(given, weight, mean, variance):
         ]),
     ]  # fmt: skip
     for what, i, expected, mistakes in parts:
-        fault = _judge(given[i], expected, what, mistakes)
+        fault = diagnose(given[i], expected, what, mistakes)
         if fault is not None:
             return fault
     return None
@@ -143,15 +134,15 @@ def _compare_merge(value, one, two, together, offset, total):
     within = (one[0] * one[2] + two[0] * two[2]) / total
     outer = np.outer(two[1] - one[1], two[1] - one[1])
     between = one[0] * two[0] / total**2 * outer
-    fault = _judge(count, total, "the count", [(total / 2, "Counts add; they are not averaged.")])
+    fault = diagnose(count, total, "the count", [(total / 2, "Counts add; they are not averaged.")])
     if fault is None:
         plain = (one[1] + two[1]) / 2
         unequal = "The mean: both means weigh the same in yours, whatever the counts."
-        fault = _judge(mean, together.mean(axis=0) + offset, "the mean", [
+        fault = diagnose(mean, together.mean(axis=0) + offset, "the mean", [
             (plain, unequal), (one[1] + two[1], "Means do not add: weigh them by their counts."),
         ] if not offset else [])  # fmt: skip
     if fault is None:
-        fault = _judge(covariance, np.cov(together.T, ddof=0), "the covariance", [
+        fault = diagnose(covariance, np.cov(together.T, ddof=0), "the covariance", [
             (within, "The covariance lacks the spread between the two means."),
             (one[2] + two[2], "Covariances do not add: they are divided by their counts."),
             ((one[2] + two[2]) / 2, "Weigh the covariances by their counts, and add the spread "
@@ -201,7 +192,7 @@ def forget(answer):
              "share did it enter?"),
             (np.full(n_steps, 1 / n_steps), "Equal shares hold for steps 1/j only."),
         ]  # fmt: skip
-        fault = _judge(value, expected, "the array of shares", mistakes)
+        fault = diagnose(value, expected, "the array of shares", mistakes)
         if fault is not None:
             return fault
     return None
