@@ -17,6 +17,7 @@ _MODULE_OF = {
     "select_n_components": "selection",
 }
 _MODULES = (
+    "conditional",
     "datasets",
     "em",
     "estimator",

@@ -14,7 +14,7 @@ PACKAGE = Path(gmmlearn.__file__).parent
 # Floors of the package. A module may import modules of lower floors; a folder stands for all its
 # modules.
 FLOORS = [
-    {"_validation"},
+    {"_validation", "attributes"},
     {"gaussian", "datasets", "plots", "recorded"},
     {"mixture"},
     {"em"},
@@ -26,7 +26,8 @@ FLOORS = [
     {"ascent"},
     {"starts", "scoring"},
     {"estimator"},
-    {"selection"},
+    {"selection", "joint_ascent"},
+    {"conditional"},
     {"exercises"},
 ]
 # What the lesson may import from outside.
