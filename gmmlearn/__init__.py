@@ -25,8 +25,10 @@ _MODULES = (
     "gaussian",
     "mixture",
     "plots",
+    "potts",
     "recorded",
     "selection",
+    "texture",
 )
 
 __all__ = sorted([*_MODULE_OF, *_MODULES])

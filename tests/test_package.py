@@ -15,8 +15,8 @@ PACKAGE = Path(gmmlearn.__file__).parent
 # modules.
 FLOORS = [
     {"_validation", "attributes"},
-    {"gaussian", "datasets", "plots", "recorded"},
-    {"mixture"},
+    {"gaussian", "datasets", "plots", "potts", "recorded"},
+    {"mixture", "texture"},
     {"em"},
     # The tool, from its arithmetic up to scikit-learn's interface.
     {"covariance", "progress"},
