@@ -23,6 +23,7 @@ _MODULES = (
     "estimator",
     "exercises",
     "gaussian",
+    "metrics",
     "mixture",
     "plots",
     "potts",

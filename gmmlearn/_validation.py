@@ -170,6 +170,17 @@ def as_nonnegative(value, name):
     return number
 
 
+def as_level(value, name, usual):
+    """Return `value` as a float strictly between 0 and 1."""
+    try:
+        level = float(value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be a number, got {value!r}. {usual} is usual.") from None
+    if not 0.0 < level < 1.0:
+        raise ValueError(f"{name} must lie between 0 and 1, got {value!r}. {usual} is usual.")
+    return level
+
+
 def as_rng(rng):
     """Return a numpy Generator made from a Generator, an integer seed, or None (fresh entropy)."""
     try:
@@ -186,3 +197,12 @@ def frozen(array):
     copy = np.array(array)
     copy.flags.writeable = False
     return copy
+
+
+def require_samples(X, at_least, name, purpose, cure):
+    """Raise ValueError if `X` has fewer rows than `purpose` takes."""
+    if len(X) < at_least:
+        raise ValueError(
+            f"{name} has {len(X)} sample{'s' * (len(X) != 1)}, but {purpose} takes at least "
+            f"{at_least}. {cure}."
+        )

@@ -16,7 +16,7 @@ PACKAGE = Path(gmmlearn.__file__).parent
 FLOORS = [
     {"_validation", "attributes"},
     {"gaussian", "datasets", "plots", "potts", "recorded"},
-    {"mixture", "texture"},
+    {"mixture", "metrics", "texture"},
     {"em"},
     # The tool, from its arithmetic up to scikit-learn's interface.
     {"covariance", "progress"},
