@@ -28,6 +28,7 @@ _MODULES = (
     "plots",
     "potts",
     "recorded",
+    "scenes",
     "selection",
     "texture",
 )

@@ -15,7 +15,7 @@ PACKAGE = Path(gmmlearn.__file__).parent
 # modules.
 FLOORS = [
     {"_validation", "attributes"},
-    {"gaussian", "datasets", "plots", "potts", "recorded"},
+    {"gaussian", "datasets", "plots", "potts", "recorded", "scenes"},
     {"mixture", "metrics", "texture"},
     {"em"},
     # The tool, from its arithmetic up to scikit-learn's interface.

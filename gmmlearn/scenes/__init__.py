@@ -1,0 +1,182 @@
+"""Four seasons: small colour pictures of a landscape, drawn by rule, with their true labels."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from gmmlearn._validation import as_count, as_rng
+from gmmlearn.scenes.canvas import MAX_TREES, SUPERSAMPLING, Dice, averaged
+from gmmlearn.scenes.labels import (
+    SEASONS,
+    TIMES,
+    WEATHERS,
+    Labels,
+    as_codes,
+    as_labels,
+    describe,
+    sample_labels,
+    season_of,
+)
+from gmmlearn.scenes.land import paint_flowers, paint_land
+from gmmlearn.scenes.light import light
+from gmmlearn.scenes.sky import paint_clouds, paint_sky, paint_stars, paint_sun
+from gmmlearn.scenes.trees import paint_trees
+from gmmlearn.scenes.weather import develop, paint_weather
+from gmmlearn.scenes.year import YEAR, nature
+
+_SIZES = (16, 32, 64, 128)
+_BLOCK = 32  # pictures drawn at a time, so that their canvases stay in the processor's cache
+
+
+__all__ = [
+    "MAX_TREES",
+    "SEASONS",
+    "TIMES",
+    "WEATHERS",
+    "Labels",
+    "Scenes",
+    "describe",
+    "make_scenes",
+    "render",
+    "sample_labels",
+    "season_of",
+    "through_the_year",
+]
+
+
+class Scenes(NamedTuple):
+    """Pictures with their labels."""
+
+    images: np.ndarray
+    """Float32 (N, size, size, 3) in [-1, 1]."""
+    labels: Labels
+    """What they show."""
+
+
+def make_scenes(n_samples, rng=None, size=32, **given):
+    """Draw labelled scenes.
+
+    Parameters
+    ----------
+    n_samples : int >= 1
+        Number of scenes N.
+    rng : numpy Generator, int or None
+        Source of randomness; the same seed gives the same scenes.
+    size : int
+        Pixels a side: 16, 32, 64 or 128.
+    **given
+        Labels that are given, as in `sample_labels`: season="spring", n_trees=2, ...
+
+    Returns
+    -------
+    Scenes
+        Images (N, size, size, 3), float32 in [-1, 1], and their labels.
+
+    Examples
+    --------
+    >>> images, labels = make_scenes(6, rng=0, season="winter", weather="snow")
+    >>> images.shape, images.dtype
+    ((6, 32, 32, 3), dtype('float32'))
+    """
+    size, rng = _as_size(size), as_rng(rng)
+    labels = sample_labels(n_samples, rng, **given)
+    return Scenes(render(labels, size, rng), labels)
+
+
+def render(labels, size=32, rng=None):
+    """Draw a picture for each label.
+
+    Picture n depends on label n and on its own random numbers alone, the n-th row that is drawn
+    from `rng`: other labels, or more of them behind it, change nothing in it. The same labels and
+    seed at another size give the same scenes, finer or coarser.
+
+    Parameters
+    ----------
+    labels : Labels
+        Of N scenes. Any weather may fall on any day here: snow in June is drawn as asked.
+    size : int
+        Pixels a side: 16, 32, 64 or 128.
+    rng : numpy Generator, int or None
+        Source of randomness.
+
+    Returns
+    -------
+    array (N, size, size, 3)
+        Float32 pixels in [-1, 1].
+
+    Raises
+    ------
+    ValueError
+        If a label is out of range or contradicts another, or the size is not one of the four.
+    """
+    labels, size, rng = as_labels(labels), _as_size(size), as_rng(rng)
+    return _render(labels, size, rng.random((len(labels.day), Dice.WIDTH), np.float32))
+
+
+def through_the_year(n_frames, rng=None, size=32, **given):
+    """Draw one place on equally spaced days of a year, all else unchanged.
+
+    Parameters
+    ----------
+    n_frames : int >= 1
+        Number of pictures N; the last is followed by the first without a jump.
+    rng : numpy Generator, int or None
+        Source of randomness, which chooses the place.
+    size : int
+        Pixels a side: 16, 32, 64 or 128.
+    **given
+        Labels of all frames: time, weather, n_trees. Weather is "clear" unless given.
+
+    Returns
+    -------
+    Scenes
+        N frames from 1 January on.
+    """
+    n_frames, size, rng = as_count(n_frames, "n_frames"), _as_size(size), as_rng(rng)
+    refused = [name for name in ("day", "season") if name in given]
+    if refused:
+        raise ValueError(f"{refused[0]} cannot be given: the frames pass through all of the year.")
+    if np.size(given.get("weather", "clear")) > 1:
+        raise ValueError("weather must be one value: the frames differ in nothing but the day.")
+    # Drawn without the weather, since sample_labels knows no summer with snow.
+    weather = as_codes(given.pop("weather", "clear"), "weather")
+    first = sample_labels(1, rng, **given)
+    labels = Labels(*(np.repeat(part, n_frames) for part in first))
+    days = np.arange(n_frames) * YEAR / n_frames
+    labels = labels._replace(day=days, season=season_of(days), weather=np.full(n_frames, weather))
+    rows = np.repeat(rng.random((1, Dice.WIDTH), np.float32), n_frames, axis=0)
+    return Scenes(_render(labels, size, rows), labels)
+
+
+def _as_size(size):
+    """Return `size` if scenes can be drawn in it."""
+    if as_count(size, "size") not in _SIZES:
+        raise ValueError(f"size is {size}. Use one of: {', '.join(map(str, _SIZES))}.")
+    return int(size)
+
+
+def _render(labels, size, rows):
+    """Draw checked labels with rows of random numbers (N, Dice.WIDTH), block by block."""
+    images = np.empty((len(rows), size, size, 3), dtype=np.float32)
+    for first in range(0, len(rows), _BLOCK):
+        part = slice(first, first + _BLOCK)
+        block = Labels(*(values[part] for values in labels))
+        images[part] = 2 * _paint(block, size, Dice(rows[part])) - 1
+    return images
+
+
+def _paint(labels, size, dice):
+    """Paint one block of scenes, from back to front."""
+    side = SUPERSAMPLING * size
+    canvas = np.empty((len(labels.day), 3, side, side), dtype=np.float32)
+    seen = nature(labels.day, dice["year"][:, 0])
+    lit = light(labels.time, labels.weather, dice)
+    paint_sky(canvas, labels, lit, dice)
+    paint_stars(canvas, labels, dice)
+    paint_sun(canvas, labels, lit, dice)
+    paint_clouds(canvas, labels, lit, dice)
+    land = paint_land(canvas, labels, seen, lit, dice)
+    paint_flowers(canvas, seen, lit, dice, land)
+    paint_trees(canvas, labels, seen, lit, dice, land)
+    paint_weather(canvas, labels, seen, lit, dice)
+    return develop(averaged(canvas), dice)
