@@ -5,8 +5,8 @@ import pytest
 from scipy.stats import chisquare, kstest
 
 from gmmlearn import scenes
+from gmmlearn.scenes._year import LENGTHS, STARTS, season_of
 from gmmlearn.scenes.labels import MARGIN, WEATHER_SHARES
-from gmmlearn.scenes.year import LENGTHS, STARTS, season_of
 
 JUNE = 170.0
 

@@ -5,7 +5,13 @@ from typing import NamedTuple
 import numpy as np
 
 from gmmlearn._validation import as_count, as_rng
-from gmmlearn.scenes.canvas import MAX_TREES, SUPERSAMPLING, Dice, averaged
+from gmmlearn.scenes._canvas import MAX_TREES, SUPERSAMPLING, Dice, averaged
+from gmmlearn.scenes._land import paint_flowers, paint_land
+from gmmlearn.scenes._light import light
+from gmmlearn.scenes._sky import paint_clouds, paint_sky, paint_stars, paint_sun
+from gmmlearn.scenes._trees import paint_trees
+from gmmlearn.scenes._weather import develop, paint_weather
+from gmmlearn.scenes._year import YEAR, nature
 from gmmlearn.scenes.labels import (
     SEASONS,
     TIMES,
@@ -17,12 +23,6 @@ from gmmlearn.scenes.labels import (
     sample_labels,
     season_of,
 )
-from gmmlearn.scenes.land import paint_flowers, paint_land
-from gmmlearn.scenes.light import light
-from gmmlearn.scenes.sky import paint_clouds, paint_sky, paint_stars, paint_sun
-from gmmlearn.scenes.trees import paint_trees
-from gmmlearn.scenes.weather import develop, paint_weather
-from gmmlearn.scenes.year import YEAR, nature
 
 _SIZES = (16, 32, 64, 128)
 _BLOCK = 32  # pictures drawn at a time, so that their canvases stay in the processor's cache

@@ -5,9 +5,9 @@ from typing import NamedTuple
 import numpy as np
 
 from gmmlearn._validation import as_count, as_numbers, as_rng
-from gmmlearn.scenes.canvas import MAX_TREES
-from gmmlearn.scenes.light import TIMES, WEATHERS
-from gmmlearn.scenes.year import LENGTHS, SEASONS, STARTS, YEAR, season_of
+from gmmlearn.scenes._canvas import MAX_TREES
+from gmmlearn.scenes._light import TIMES, WEATHERS
+from gmmlearn.scenes._year import LENGTHS, SEASONS, STARTS, YEAR, season_of
 
 WEATHER_SHARES = (
     (0.30, 0.25, 0.10, 0.35),
@@ -128,7 +128,20 @@ def _as_given(given, n_samples):
 
 
 def as_codes(values, name):
-    """Return one label's values, words or numbers, as a checked array of numbers."""
+    """Return `values` of the label `name`, words or numbers, as a checked array of numbers.
+
+    Parameters
+    ----------
+    values : array-like of str or number
+        One value or many.
+    name : str
+        A field of `Labels`.
+
+    Returns
+    -------
+    array
+        Codes, counts or days, of the same shape.
+    """
     words = _CODED.get(name)
     array = np.asarray(values)
     if words and array.dtype.kind == "U":
@@ -149,7 +162,18 @@ def as_codes(values, name):
 
 
 def as_labels(labels):
-    """Return `labels` as checked arrays of one length, the season that of the day."""
+    """Return `labels` as checked arrays of one length, the season that of the day.
+
+    Parameters
+    ----------
+    labels : Labels
+        One value or an array (N,) in each field.
+
+    Returns
+    -------
+    Labels
+        Arrays (N,).
+    """
     try:
         labels = Labels(*labels)
     except TypeError:

@@ -64,8 +64,10 @@ def functions():
 def is_for_readers(place):
     """Functions of the modules that the package offers; those of the others serve within."""
     path, name = place.split(":")
-    offered = not set(Path(path).with_suffix("").parts[1:]).isdisjoint(gmmlearn.__all__)
-    return offered and not name.startswith("_")
+    parts = Path(path).with_suffix("").parts[1:]
+    offered = not set(parts).isdisjoint(gmmlearn.__all__)
+    private = name.startswith("_") or any(p.startswith("_") and p != "__init__" for p in parts)
+    return offered and not private
 
 
 @pytest.mark.parametrize("place", list(functions()))

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from gmmlearn.scenes.canvas import between, mix, noise, planes, smoothstep, stamp
-from gmmlearn.scenes.land import AUTUMN_LEAVES, BLOSSOMS
+from gmmlearn.scenes._canvas import between, mix, noise, planes, smoothstep, stamp
+from gmmlearn.scenes._land import AUTUMN_LEAVES, BLOSSOMS
 
 _SNOW = np.array((0.95, 0.96, 1.0))
 _HEIGHT, _WIDTH = 0.62, 0.38

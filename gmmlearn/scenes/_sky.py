@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from gmmlearn.scenes.canvas import between, blend, dots, mix, noise, planes, smoothstep, stamp
-from gmmlearn.scenes.light import CLOUDY, DAY, EVENING, MORNING, NIGHT, RAIN, SNOW
+from gmmlearn.scenes._canvas import between, blend, dots, mix, noise, planes, smoothstep, stamp
+from gmmlearn.scenes._light import CLOUDY, DAY, EVENING, MORNING, NIGHT, RAIN, SNOW
 
 # Share of the sky under clouds in each weather, from and to.
 _COVER = ((0.0, 0.22), (0.42, 0.65), (0.8, 0.98), (0.75, 0.95))

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gmmlearn.scenes.canvas import between, mix
+from gmmlearn.scenes._canvas import between, mix
 
 TIMES = ("morning", "day", "evening", "night")
 WEATHERS = ("clear", "cloudy", "rain", "snow")

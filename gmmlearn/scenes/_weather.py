@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from gmmlearn.scenes.canvas import between, dots
-from gmmlearn.scenes.land import AUTUMN_LEAVES
-from gmmlearn.scenes.light import RAIN, SNOW
+from gmmlearn.scenes._canvas import between, dots
+from gmmlearn.scenes._land import AUTUMN_LEAVES
+from gmmlearn.scenes._light import RAIN, SNOW
 
 
 def paint_weather(canvas, labels, nature, light, dice):

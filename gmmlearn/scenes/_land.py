@@ -4,8 +4,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gmmlearn.scenes.canvas import between, blend, dots, mix, noise, planes, smoothstep
-from gmmlearn.scenes.light import MORNING
+from gmmlearn.scenes._canvas import between, blend, dots, mix, noise, planes, smoothstep
+from gmmlearn.scenes._light import MORNING
 
 AUTUMN_LEAVES = np.array(
     ((0.80, 0.26, 0.12), (0.93, 0.55, 0.13), (0.95, 0.76, 0.22), (0.58, 0.33, 0.16))
