@@ -64,6 +64,7 @@ class _Matrix:
     """What structures with a D x D matrix have in common."""
 
     isotropic = shared = False
+    correlated = True
     few = 32
     """Rows for each feature below which scoring is cheaper centred than expanded."""
 
@@ -155,27 +156,6 @@ class _Matrix:
     def scatter(self, centred, resp):
         """Return sum_n r_n c_n c_n' for centred points (D, B)."""
         return (centred * resp) @ centred.T
-
-    def split(self, params, seen, gone):
-        """Return factors of the seen features, gain (K or 1, M, O), covariances of the rest.
-
-        From the precision Lambda: the rest has covariance inverse(Lambda_mm) and moves by
-        -inverse(Lambda_mm) Lambda_mo for each step of the seen ones (eq. gaussian-conditional).
-        """
-        precisions = self.precisions(params.precisions_cholesky)
-        residual = np.linalg.inv(precisions[:, gone][:, :, gone])
-        residual = 0.5 * (residual + residual.swapaxes(1, 2))
-        covariances = params.covariances[:, seen][:, :, seen]
-        factors = self.factor(covariances) if len(seen) else covariances
-        return factors, -residual @ precisions[:, gone][:, :, seen], residual
-
-    def residual_root(self, residual):
-        """Return lower L with residual covariance = L L'."""
-        return np.linalg.cholesky(residual)
-
-    def add_residual(self, second, gone, residual):
-        """Add the covariance of the missing features to one component's second sums, in place."""
-        second[np.ix_(gone, gone)] += residual
 
     def outer(self, offsets):
         """Return the outer product of each offset (K, D) with itself."""
@@ -320,7 +300,7 @@ class Diag:
 
     name = "diag"
     public_shape = ("n_components", "n_features")
-    isotropic = shared = False
+    isotropic = shared = correlated = False
     few = 0
 
     def n_statistics(self, n_features):
@@ -409,18 +389,6 @@ class Diag:
         """Return sum_n r_n c_n^2 for centred points (D, B)."""
         return np.square(centred) @ resp
 
-    def split(self, params, seen, gone):
-        """Return 1 / std of the seen features, no gain, variances of the missing ones (K, M)."""
-        return params.precisions_cholesky[:, seen], None, params.covariances[:, gone]
-
-    def residual_root(self, residual):
-        """Return the standard deviations of the missing features."""
-        return np.sqrt(residual)
-
-    def add_residual(self, second, gone, residual):
-        """Add the variances of the missing features to one component's second sums, in place."""
-        second[gone] += residual
-
     def outer(self, offsets):
         """Return the square of each offset (K, D)."""
         return offsets**2
@@ -493,14 +461,6 @@ class Spherical(Diag):
     def scatter(self, centred, resp):
         """Return sum_n r_n |c_n|^2 for centred points (D, B)."""
         return np.einsum("db,db->b", centred, centred) @ resp
-
-    def split(self, params, seen, gone):
-        """Return 1 / std, no gain, and the variance repeated for the missing features (K, M)."""
-        return params.precisions_cholesky, None, np.repeat(params.covariances, len(gone), axis=1)
-
-    def add_residual(self, second, gone, residual):
-        """Add the variances of the missing features to one component's second sums, in place."""
-        second += residual.sum()
 
     def log_det_precision(self, precisions_cholesky, n_features):
         """Return half the log determinant of each precision (K,)."""

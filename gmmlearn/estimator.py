@@ -419,6 +419,6 @@ default="kmeans"
 
 def _filled(X, table):
     """Return `X`, or a copy with each missing value at the middle of its feature."""
-    if all(block.seen is None for block in table.blocks):
+    if all(block.starts is None for block in table.blocks):
         return X
     return np.where(np.isnan(X), table.frame.origin, X)

@@ -56,7 +56,6 @@ class Scoring:
         """Return ``function(log_joint (K, B))``, an array (B, *shape), of all rows of `X`."""
         X = self._validated(X)
         table, posterior = self._prepared(X)
-        log_scale = np.log(table.frame.scale)
         values = np.empty((len(X), *shape), dtype)
 
         def stripe(blocks):
@@ -67,7 +66,7 @@ class Scoring:
                         "X has a row so far from the mixture that its squared distance overflows. "
                         "Look for a wrong unit or a placeholder such as 1e300."
                     )
-                log_joint -= (log_scale if block.seen is None else log_scale[block.seen]).sum()
+                log_joint -= table.log_volume(block)
                 values[block.rows] = function(log_joint)
 
         with table.workers(n_sweeps=1), np.errstate(over="ignore", invalid="ignore"):
@@ -170,13 +169,13 @@ class Scoring:
         table, posterior = self._prepared(X)
         rng = self._own_stream() if random_state is None else check_random_state(random_state)
         for block in table.blocks:
-            if block.seen is None:
+            if block.starts is None:
                 continue
-            gap, Z_seen = posterior.gap(block), table.load_seen(block)
-            _, resp = posterior.respond_seen(block, gap, Z_seen)
-            Z = gap.draw(Z_seen, resp, rng) if draw else gap.mean(Z_seen, resp)
-            values = Z.T * table.frame.scale[gap.gone] + table.frame.origin[gap.gone]
-            filled[np.ix_(block.rows, gap.gone)] = values
+            gap = posterior.gap(table.load_holes(block))
+            _, resp = posterior.respond_seen(block, gap)
+            values, gone = gap.draw(resp, rng) if draw else gap.mean(resp), gap.holes.gone_of_rows
+            values = values * table.frame.scale[gone] + table.frame.origin[gone]
+            filled[block.rows[:, None], gone] = values
         return filled
 
     def mixture(self):

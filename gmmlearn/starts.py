@@ -5,7 +5,7 @@ import numpy as np
 from gmmlearn._validation import as_numbers, as_probabilities
 from gmmlearn.ascent import Settings
 from gmmlearn.covariance import Parameters
-from gmmlearn.missing import Gap
+from gmmlearn.missing import Gap, completion
 
 
 class _Start:
@@ -16,16 +16,16 @@ class _Start:
 
     def begin(self, structure, params):
         """Remember the parameters that fill missing values, before there are better ones."""
-        self.structure, self.params = structure, params
+        self.completion = completion(structure, params)
         return self
 
-    def gap(self, block):
+    def gap(self, holes):
         """Return what an incomplete block needs."""
-        return Gap(self.structure, self.params, block.seen)
+        return Gap(self.completion, holes)
 
-    def respond_seen(self, block, gap, Z_seen):
+    def respond_seen(self, block, gap):
         """Return 0 and the responsibilities (K, B) of incomplete rows."""
-        return self.respond(block, None, Z_seen)
+        return self.respond(block, None, None)
 
     def outside(self, table):
         """Return 0: nothing was left out of log p(x), which is not known yet."""

@@ -5,13 +5,13 @@ its digits: one matrix product of features where the square may be expanded, poi
 own mean where not.
 """
 
-from functools import reduce
+from functools import cached_property, reduce
 
 import numpy as np
 
 from gmmlearn.covariance import Sums
 from gmmlearn.gaussian import LOG_2PI
-from gmmlearn.missing import Gap
+from gmmlearn.missing import Gap, completion
 
 LOSS_LIMIT = 2.0**23
 """Largest `amplification` for which the square is expanded: costs up to 23 of 53 bits."""
@@ -78,8 +78,8 @@ class Posterior:
 
     def whole_log_joint(self, table, block):
         """Return log pi_k + log N(x; ...) (K, B) of any block, in the frame."""
-        if block.seen is not None:
-            return self.gap(block).log_joint(table.load_seen(block))
+        if block.starts is not None:
+            return self.gap(table.load_holes(block)).log_joint()
         features, Z = table.load(block, self.natural is not None)
         log_joint = self.log_joint(features, Z)
         if self.common_is_left_out:
@@ -92,18 +92,23 @@ class Posterior:
             return 0.0
         return self.structure.common_total(self.params, table.total)
 
-    def gap(self, block):
+    @cached_property
+    def completion(self):
+        """How these parameters complete rows."""
+        return completion(self.structure, self.params)
+
+    def gap(self, holes):
         """Return what an incomplete block needs."""
-        return Gap(self.structure, self.params, block.seen)
+        return Gap(self.completion, holes)
 
     def respond(self, block, features, Z):
         """Return log p(x) (B,), without the common term, and responsibilities (K, B)."""
         log_joint = self.log_joint(features, Z)
         return normalise(log_joint), log_joint
 
-    def respond_seen(self, block, gap, Z_seen):
+    def respond_seen(self, block, gap):
         """Return log p(x) (B,) and responsibilities (K, B) of incomplete rows."""
-        log_joint = gap.log_joint(Z_seen)
+        log_joint = gap.log_joint()
         return normalise(log_joint), log_joint
 
 
@@ -149,18 +154,18 @@ def sweep(table, posterior, centres, exact=()):
 
     def visit(block):
         """Return log p, the product, sums about centres, and sums of incomplete rows, or 0 each."""
-        if block.seen is None:
+        if block.starts is None:
             features, Z = table.load(block, packed or posterior.natural is not None)
             log_norm, resp = posterior.respond(block, features, Z)
         else:
-            Z, gap = table.load_seen(block), posterior.gap(block)
-            log_norm, resp = posterior.respond_seen(block, gap, Z)
+            gap = posterior.gap(table.load_holes(block))
+            log_norm, resp = posterior.respond_seen(block, gap)
         if table.weight is not None:
             weight = table.weight[block.rows]
             log_norm, resp = log_norm * weight, resp * weight
         log_prob = float(np.sum(log_norm))
-        if block.seen is not None:
-            return [log_prob, 0.0, None, gap.sums(Z, resp, centres)]
+        if block.starts is not None:
+            return [log_prob, 0.0, None, gap.sums(resp, centres)]
         product = resp @ features.T if packed else 0.0
         return [log_prob, product, _about(structure, Z, resp, centres, exact), None]
 

@@ -15,7 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from gmmlearn.covariance import EPS, Parameters
-from gmmlearn.missing import patterns
+from gmmlearn.missing import Holes, batches, patterns
 
 BLOCK_BYTES = 1 << 21
 """Size of one thread's block of features and responsibilities; a few fit a shared cache."""
@@ -71,12 +71,12 @@ class Frame(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Rows that share a pattern of missing values."""
+    """Complete rows, or rows that lack equally many features."""
 
     rows: slice | np.ndarray
     size: int
-    seen: np.ndarray | None
-    """Indices of the features that are not missing; None if all are there."""
+    starts: np.ndarray | None
+    """The first row of each pattern of missing values; None if all are there."""
 
 
 class _OneBlasThread:
@@ -132,23 +132,31 @@ class Table:
         if self.work > THREADED_WORK:
             size = min(size, self.n_samples // 8)
         self.block_size = int(np.clip(size & ~63, 128, 4096))
-        self.patterns = patterns(X)
-        self.blocks = self._cut()
+        self.blocks = self._cut(n_components)
         edges = np.linspace(0, len(self.blocks), min(len(self.blocks), MAX_STRIPES) + 1).astype(int)
         self.stripes = [self.blocks[a:b] for a, b in pairwise(edges)]
         self._buffers = threading.local()
         self._map, self._kept = map, None
         self.frame = frame if frame is not None else self._measure()
 
-    def _cut(self):
-        """Return all rows as blocks: complete rows first, then one pattern after another."""
-        blocks, step = [], self.block_size
-        for rows, seen in self.patterns:
-            n_rows = self.n_samples if rows is None else len(rows)
-            for start in range(0, n_rows, step):
-                stop = min(start + step, n_rows)
-                part = slice(start, stop) if rows is None else rows[start:stop]
-                blocks.append(Block(part, stop - start, seen))
+    def _cut(self, n_components):
+        """Return all rows as blocks: complete rows first, then by the number of missing values."""
+        found = patterns(self.X)
+        complete = next((rows for rows, seen in found if seen is None), np.arange(0))
+        n_rows = self.n_samples if complete is None else len(complete)
+        blocks = []
+        for start in range(0, n_rows, self.block_size):
+            stop = min(start + self.block_size, n_rows)
+            rows = slice(start, stop) if complete is None else complete[start:stop]
+            blocks.append(Block(rows, stop - start, None))
+
+        def largest(n_missing):
+            each = n_components * (self.n_features + n_missing**2)
+            return min(BLOCK_BYTES // (4 * each), self.block_size)
+
+        incomplete = [pair for pair in found if pair[1] is not None]
+        for rows, starts in batches(incomplete, self.n_features, largest):
+            blocks.append(Block(rows, len(rows), starts))
         return blocks
 
     def _measure(self):
@@ -158,13 +166,16 @@ class Table:
         shift = np.where(there, few, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
         sums = np.zeros((3, self.n_features))
         with np.errstate(over="ignore", invalid="ignore"):
-            for rows, size, seen in self.blocks:
-                seen = slice(None) if seen is None else seen
-                part = self.X[rows][:, seen] - shift[seen]
+            for rows, size, starts in self.blocks:
+                part = self.X[rows] - shift
                 weight = np.ones(size) if self.weight is None else self.weight[rows]
-                first = weight @ part
+                total = weight.sum()
+                if starts is not None:
+                    there = ~np.isnan(part)
+                    total, part = weight @ there, np.where(there, part, 0.0)
+                sums[:2] += [np.broadcast_to(total, self.n_features), weight @ part]
                 part *= part
-                sums[:, seen] += [np.full_like(first, weight.sum()), first, weight @ part]
+                sums[2] += weight @ part
             self._refuse_empty(sums[0])
             mean = sums[1] / sums[0]
             variance = np.maximum(sums[2] / sums[0] - mean**2, 0.0)
@@ -229,10 +240,16 @@ class Table:
                 self._kept = features, Z
         return features, Z
 
-    def load_seen(self, block):
-        """Return the values (O, B) that an incomplete block has, in the frame."""
-        part = self.X[block.rows][:, block.seen].T
-        return (part - self.frame.origin[block.seen, None]) / self.frame.scale[block.seen, None]
+    def load_holes(self, block):
+        """Return an incomplete block, in the frame."""
+        return Holes((self.X[block.rows] - self.frame.origin) / self.frame.scale, block.starts)
+
+    def log_volume(self, block):
+        """Return log |dx/dz| over the features that each row has: one number, or (B,)."""
+        log_scale = np.log(self.frame.scale)
+        if block.starts is None:
+            return log_scale.sum()
+        return ~np.isnan(self.X[block.rows]) @ log_scale
 
     @property
     def rounding(self):
@@ -243,10 +260,10 @@ class Table:
     @cached_property
     def shift(self):
         """Mean of log |dz/dx| over the rows' seen features: what turns densities of z into x's."""
-        log_scale, total = np.log(self.frame.scale), 0.0
-        for rows, size, seen in self.blocks:
-            weight = size if self.weight is None else self.weight[rows].sum()
-            total -= weight * (log_scale if seen is None else log_scale[seen]).sum()
+        total = 0.0
+        for block in self.blocks:
+            weight = np.ones(block.size) if self.weight is None else self.weight[block.rows]
+            total -= np.sum(weight * self.log_volume(block))
         return float(total / self.total_weight)
 
     @cached_property
@@ -256,7 +273,7 @@ class Table:
         def stripe(blocks):
             total = np.zeros((self.n_features, self.n_features))
             for block in blocks:
-                if block.seen is None:
+                if block.starts is None:
                     _, Z = self.load(block, False)
                     total += (Z if self.weight is None else Z * self.weight[block.rows]) @ Z.T
             return total
