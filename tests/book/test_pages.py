@@ -4,9 +4,7 @@ Every page is opened in light and in dark, on a desk and on a phone. One visit c
 facts; each test then judges one of them. Screenshots stay in _build/screenshots.
 """
 
-import os
 import re
-import shutil
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -18,17 +16,6 @@ import yaml
 ROOT = Path(__file__).parents[2]
 HTML = ROOT / "_build" / "html"
 SCREENSHOTS = ROOT / "_build" / "screenshots"
-BROWSERS = [
-    os.environ.get("GMMLEARN_CHROMIUM", ""),
-    "chromium",
-    "chromium-browser",
-    "google-chrome",
-    "google-chrome-stable",
-    "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
-]
-# Nothing but the page: no updates, no telemetry, no sign-in.
-FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]  # fmt: skip
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 SEARCH = "search.html?q=mixture"
 
@@ -79,33 +66,10 @@ READY = """() => document.documentElement.dataset.scroll === "ready"
   && (!document.querySelector("#search-results") || document.querySelector("#search-results li"))"""
 
 
-def missing(what):
-    """No book or no browser: a failure in CI, elsewhere a skip that says what to do."""
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
-
-
 def pages():
     toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
     names = [toc["root"]] + [c["file"] for part in toc["parts"] for c in part["chapters"]]
     return [f"{name}.html" for name in names] + [SEARCH, "genindex.html"]
-
-
-@pytest.fixture(scope="module")
-def browser():
-    if not (HTML / "index.html").exists():
-        missing("the book is not built: run `make book`")
-    program = next(filter(None, map(shutil.which, filter(None, BROWSERS))), None)
-    if not program:
-        missing("no Chromium found: install one, or set GMMLEARN_CHROMIUM to its path")
-    from playwright.sync_api import sync_playwright
-
-    SCREENSHOTS.mkdir(exist_ok=True)
-    # Chromium refuses its sandbox to root, which is whom CI containers run as.
-    root = ["--no-sandbox"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=FLAGS + root)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])
