@@ -28,6 +28,7 @@ _MODULES = (
     "plots",
     "potts",
     "recorded",
+    "scale_mixture",
     "scenes",
     "selection",
     "texture",
