@@ -17,7 +17,7 @@ FLOORS = [
     {"_validation", "attributes"},
     {"gaussian", "datasets", "plots", "potts", "recorded", "scenes"},
     {"mixture", "metrics", "texture"},
-    {"em"},
+    {"em", "scale_mixture"},
     # The tool, from its arithmetic up to scikit-learn's interface.
     {"covariance", "progress"},
     {"missing"},
