@@ -161,7 +161,7 @@ def step(table, posterior, previous, settings):
         If a component has no spread in some direction.
     """
     structure, exact = table.structure, posterior.exact
-    centres = _only(previous.means, exact)
+    centres = table.centres(previous.means, exact)
     for last in (False, True):
         sums = sweep(table, posterior, centres, exact)
         found = moments(structure, sums, centres, previous)
@@ -172,23 +172,16 @@ def step(table, posterior, previous, settings):
                 raise
             more = np.arange(len(centres))
         else:
-            after = Posterior(structure, new)
+            after = Posterior(structure, new, eps=table.eps)
             if last or not len(after.exact) + len(exact):
                 return after, sums
             distance = np.abs(found.means - centres)
-            more = lossy(structure, structure.amplification(distance, new.precisions_cholesky))
+            risk = structure.amplification(distance, new.precisions_cholesky)
+            more = lossy(structure, risk, table.eps)
             if not len(more):
                 return after, sums
         exact = np.union1d(exact, more)
-        centres = _only(found.means, exact)
-
-
-def _only(means, exact):
-    """Return `means` with zeros for the components that are not in `exact`."""
-    centres = np.zeros_like(means)
-    if len(exact):
-        centres[exact] = means[exact]
-    return centres
+        centres = table.centres(found.means, exact)
 
 
 def climb(table, posterior, bound, settings, progress):
@@ -266,8 +259,8 @@ def follow(table, running):
     those so far; batch t = 1, 2, ... after the first has the share (t + 1) ** -0.6.
     """
     structure = table.structure
-    posterior = Posterior(structure, running.params)
-    centres = _only(running.params.means, posterior.exact)
+    posterior = Posterior(structure, running.params, eps=table.eps)
+    centres = table.centres(running.params.means, posterior.exact)
     sums = sweep(table, posterior, centres, posterior.exact)
     new = moments(structure, sums, centres, running.params)
     new = new._replace(counts=new.counts / table.total_weight)

@@ -17,6 +17,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg.lapack import dtrtri
 
+from gmmlearn.arrays import multiply_into, squared_norms
 from gmmlearn.gaussian import LOG_2PI
 
 EPS = np.finfo(np.float64).eps
@@ -58,6 +59,9 @@ class SingularCovariance(ValueError):
             "or prior_strength, use fewer components, or remove such features."
         )
         self.component = component
+
+    def __reduce__(self):
+        return type(self), (self.component,)
 
 
 class _Matrix:
@@ -150,8 +154,7 @@ class _Matrix:
 
     def mahalanobis(self, centred, factor):
         """Return squared distances (B,) of centred points (D, B) under one factor U."""
-        whitened = factor.T @ centred
-        return np.einsum("db,db->b", whitened, whitened)
+        return squared_norms(factor.T @ centred)
 
     def scatter(self, centred, resp):
         """Return sum_n r_n c_n c_n' for centred points (D, B)."""
@@ -193,10 +196,10 @@ class Full(_Matrix):
 
     def fill_features(self, features, n_features):
         """Complete features (P, B), whose rows for x stand, with 1 and x_i x_j for i <= j."""
-        features[-1] = 1.0
-        Z, row = features[-1 - n_features : -1], 0
+        features[-1, :] = 1.0
+        Z, row = features[-1 - n_features : -1, :], 0
         for i in range(n_features):
-            np.multiply(Z[i:], Z[i], out=features[row : row + n_features - i])
+            multiply_into(features[row : row + n_features - i, :], Z[i:, :], Z[i, :])
             row += n_features - i
 
     def natural(self, params):
@@ -266,7 +269,7 @@ class Tied(Full):
 
     def fill_features(self, features, n_features):
         """Complete features (P, B), whose rows for x stand, with 1."""
-        features[-1] = 1.0
+        features[-1, :] = 1.0
 
     def natural(self, params):
         """Return the parameters (K, P) whose product with the features is the log joint."""
@@ -275,8 +278,7 @@ class Tied(Full):
 
     def common(self, Z, params):
         """Return -x' Lambda x / 2 for points (D, B)."""
-        whitened = params.precisions_cholesky[0].T @ Z
-        return -0.5 * np.einsum("db,db->b", whitened, whitened)
+        return -0.5 * squared_norms(params.precisions_cholesky[0, ...].T @ Z)
 
     def common_total(self, params, total):
         """Return the sum of `common` over all points with scatter `total` about the origin."""
@@ -382,12 +384,11 @@ class Diag:
 
     def mahalanobis(self, centred, factor):
         """Return squared distances (B,) of centred points (D, B) under one factor 1 / std."""
-        whitened = centred * factor[:, None]
-        return np.einsum("db,db->b", whitened, whitened)
+        return squared_norms(centred * factor[:, None])
 
     def scatter(self, centred, resp):
         """Return sum_n r_n c_n^2 for centred points (D, B)."""
-        return np.square(centred) @ resp
+        return (centred * centred) @ resp
 
     def outer(self, offsets):
         """Return the square of each offset (K, D)."""
@@ -400,8 +401,9 @@ class Diag:
 
     def fill_features(self, features, n_features):
         """Complete features (P, B), whose rows for x stand, with 1 and x_i^2."""
-        features[-1] = 1.0
-        np.square(features[n_features:-1], out=features[:n_features])
+        features[-1, :] = 1.0
+        Z = features[n_features:-1, :]
+        multiply_into(features[:n_features, :], Z, Z)
 
     def natural(self, params):
         """Return the parameters (K, P) whose product with the features is the log joint."""
@@ -460,7 +462,7 @@ class Spherical(Diag):
 
     def scatter(self, centred, resp):
         """Return sum_n r_n |c_n|^2 for centred points (D, B)."""
-        return np.einsum("db,db->b", centred, centred) @ resp
+        return squared_norms(centred) @ resp
 
     def log_det_precision(self, precisions_cholesky, n_features):
         """Return half the log determinant of each precision (K,)."""
@@ -472,9 +474,8 @@ class Spherical(Diag):
 
     def fill_features(self, features, n_features):
         """Complete features (P, B), whose rows for x stand, with 1 and |x|^2."""
-        features[-1] = 1.0
-        Z = features[1:-1]
-        np.einsum("db,db->b", Z, Z, out=features[0])
+        features[-1, :] = 1.0
+        features[0, :] = squared_norms(features[1:-1, :])
 
     def centred_moments(self, second, counts, offsets):
         """Return the variances about the means from sums about centres `offsets` away."""

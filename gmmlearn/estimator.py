@@ -7,7 +7,6 @@ import numpy as np
 from sklearn.base import BaseEstimator, DensityMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
-from sklearn.utils.validation import validate_data
 
 from gmmlearn.ascent import (
     Climb,
@@ -19,11 +18,11 @@ from gmmlearn.ascent import (
     step,
 )
 from gmmlearn.covariance import STRUCTURES, Parameters
+from gmmlearn.intake import rows, tabulate
 from gmmlearn.progress import Progress
-from gmmlearn.scoring import Scoring, as_weight
+from gmmlearn.scoring import Scoring
 from gmmlearn.starts import STARTS, blank, given_parameters, settings_of
 from gmmlearn.statistics import Posterior
-from gmmlearn.table import Table
 
 
 class CollapsedComponentWarning(UserWarning):
@@ -123,6 +122,40 @@ default="kmeans"
     ``verbose=1``         lines                                 a bar, if tqdm is installed
     ====================  ====================================  ====================================
 
+    What `X` may be, with rows that are complete or not, with weights or without; every other
+    combination is refused by name:
+
+    ======  ===============  ========  ========  ==============  ====
+    X       covariance_type  complete  weights   missing values  both
+    ======  ===============  ========  ========  ==============  ====
+    NumPy   full             yes       yes       yes             yes
+    NumPy   tied             yes       yes       yes             yes
+    NumPy   diag             yes       yes       yes             yes
+    NumPy   spherical        yes       yes       yes             yes
+    torch   full             yes       yes       no              no
+    torch   tied             yes       yes       no              no
+    torch   diag             yes       yes       no              no
+    torch   spherical        yes       yes       no              no
+    Dask    full             yes       yes       yes             yes
+    Dask    tied             yes       yes       yes             yes
+    Dask    diag             yes       yes       yes             yes
+    Dask    spherical        yes       yes       yes             yes
+    ======  ===============  ========  ========  ==============  ====
+
+    A torch tensor, float64 or float32, stays on its device: only the parameters travel there and
+    the sums back, once for each pass. Answers are tensors on the same device; fitted attributes are
+    NumPy's whatever `X` is, so that a mixture fitted on one kind answers for another. float64 gives
+    NumPy's numbers to about ten digits. float32 is computed in float32, added over blocks in
+    float64: log densities are right to about 0.001 nats, as long as products are not rounded
+    further (torch's TF32 is off by default).
+
+    A Dask array needs whole rows in its chunks, which may be larger in sum than any memory: each
+    pass visits each chunk where it is and adds the sums. Answers are Dask arrays, computed when
+    asked. `X.persist()` before `fit` spares making the chunks anew at each pass.
+
+    Starts are made on the host. From tensors and Dask arrays of more than 50,000 rows they take
+    that many at random, because k-means reads its rows many times.
+
     References
     ----------
     dempster1977maximum; bishop2006pattern, chapter 9.
@@ -201,8 +234,8 @@ default="kmeans"
 
         Parameters
         ----------
-        X : array-like (N, D)
-            Points; NaN is missing.
+        X : array-like, torch tensor or Dask array (N, D)
+            Points; NaN is missing. The class's notes say which kinds support what.
         y : ignored
         sample_weight : array-like (N,), optional
             Weight of each row; an integer weight equals the row repeated.
@@ -217,40 +250,18 @@ default="kmeans"
             If an argument is malformed, or a component's covariance becomes singular: raise
             `reg_covar` or use fewer components.
         """
-        X, weight = self._rows(X, sample_weight)
+        X, weight = rows(self, X, sample_weight)
         given = given_parameters(self, X.shape[1])
         warm = self._goes_on(X.shape[1])
-        table = Table(X, self._structure, self.n_components, weight)
+        table = tabulate(X, self._structure, self.n_components, weight)
         settings = settings_of(self, table, given, warm)
         with table.workers():
-            best = self._climb_all(X, table, given, settings, warm)
+            best = self._climb_all(table, given, settings, warm)
         self._keep(table, best)
         self._warn()
         for remembered in ("_stream", "_running"):
             self.__dict__.pop(remembered, None)
         return self
-
-    def _rows(self, X, sample_weight, reset=True):
-        """Return rows of positive weight (N, D), and their weights (N,) or None."""
-        X = validate_data(
-            self,
-            X,
-            reset=reset,
-            dtype=[np.float64, np.float32],
-            ensure_all_finite="allow-nan",
-            ensure_min_samples=2 if reset else 1,
-        )
-        weight = None
-        if sample_weight is not None:
-            weight = as_weight(sample_weight, len(X))
-            if not weight.all():
-                X, weight = X[weight > 0], weight[weight > 0]
-        if reset and len(X) < self.n_components:
-            raise ValueError(
-                f"n_components is {self.n_components}, but X has only n_samples = {len(X)} rows "
-                "(of positive weight). Use at most one component for each."
-            )
-        return X, weight
 
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X, y=None, sample_weight=None):
@@ -280,11 +291,11 @@ default="kmeans"
         """
         running = getattr(self, "_running", None)
         known = running is not None or hasattr(self, "converged_")
-        X, weight = self._rows(X, sample_weight, reset=not known)
+        X, weight = rows(self, X, sample_weight, reset=not known)
         if running is None:
             running, table, bounds = self._begin_stream(X, weight, known)
         if known:
-            table = Table(X, self._structure, self.n_components, weight, running.frame)
+            table = tabulate(X, self._structure, self.n_components, weight, running.frame)
             with table.workers():
                 running, sums = follow(table, running)
             bound = sums.log_prob / table.total_weight + table.shift
@@ -297,33 +308,34 @@ default="kmeans"
     def _begin_stream(self, X, weight, known):
         """Return the first Running, its table and its bounds: from a fit, or from a first batch."""
         structure = self._structure
-        table = Table(X, structure, self.n_components, weight)
+        table = tabulate(X, structure, self.n_components, weight)
         given = given_parameters(self, X.shape[1])
         settings = settings_of(self, table, given, known)
         with table.workers():
             if known:
-                start = Posterior(structure, self._params_in(table.frame))
+                start = Posterior(structure, self._params_in(table.frame), eps=table.eps)
             else:
                 random_state = check_random_state(self.random_state)
-                start = self._start(_filled(X, table), table, given, settings, random_state)
+                few = table.on_host(random_state)
+                start = self._start(few, table, given, settings, random_state)
             after, sums = step(table, start, start.params, settings)
         params = start.params if known else after.params
         found = Moments(params.weights, params.means, params.covariances)
         bounds = [sums.log_prob / table.total_weight + table.shift]
         return Running(table.frame, settings, found, params, table.total_weight, 0), table, bounds
 
-    def _climb_all(self, X, table, given, settings, warm):
+    def _climb_all(self, table, given, settings, warm):
         """Return the best Climb from all starts, or the last start if there are no iterations."""
         progress = Progress(self.verbose, self.verbose_interval, table.shift, self.max_iter)
         random_state = check_random_state(self.random_state)
         best, bound = None, self.lower_bound_ - table.shift if warm else -np.inf
-        filled = X if warm else _filled(X, table)
+        few = None if warm else table.on_host(random_state)
         for number in range(1 if warm else self.n_init):
             progress.start(number)
             if warm:
-                start = Posterior(self._structure, self._params_in(table.frame))
+                start = Posterior(self._structure, self._params_in(table.frame), eps=table.eps)
             else:
-                start = self._start(filled, table, given, settings, random_state)
+                start = self._start(few, table, given, settings, random_state)
             if self.max_iter == 0:
                 best = Climb(start.params, [], False)
                 continue
@@ -369,19 +381,21 @@ default="kmeans"
             )
         return True
 
-    def _start(self, X, table, given, settings, random_state):
-        """Return the Posterior of the starting parameters in the frame."""
+    def _start(self, few, table, given, settings, random_state):
+        """Return the Posterior of the starting parameters in the frame, made from a few rows."""
         structure, params = self._structure, given
         if any(part is None for part in given):
-            respond = STARTS[self.init_params](X, self.n_components, table.weight, random_state)
-            before = blank(table, self.n_components)
+            X = _filled(few)
+            respond = STARTS[self.init_params](X, self.n_components, few.weight, random_state)
+            before = blank(few, self.n_components)
             settings = settings._replace(fixed=frozenset())
-            posterior, sums = step(table, respond.begin(structure, before), before, settings)
+            posterior, sums = step(few, respond.begin(structure, before), before, settings)
             # Shares of all samples, which sum to less than one if only single points were taken.
-            weights = posterior.params.weights * (sums.counts.sum() / table.total_weight)
+            weights = posterior.params.weights * (sums.counts.sum() / few.total_weight)
             own = table.frame.leave(posterior.params._replace(weights=weights), structure)
             params = [b if a is None else a for a, b in zip(given, own, strict=True)]
-        return Posterior(structure, table.frame.enter(Parameters(*params), structure))
+        params = table.frame.enter(Parameters(*params), structure)
+        return Posterior(structure, params, eps=table.eps)
 
     def _keep(self, table, climb):
         """Store a fit as the fitted attributes."""
@@ -417,8 +431,8 @@ default="kmeans"
             )
 
 
-def _filled(X, table):
-    """Return `X`, or a copy with each missing value at the middle of its feature."""
+def _filled(table):
+    """Return the rows of a Table, each missing value at the middle of its feature."""
     if all(block.starts is None for block in table.blocks):
-        return X
-    return np.where(np.isnan(X), table.frame.origin, X)
+        return table.X
+    return np.where(np.isnan(table.X), table.frame.origin, table.X)

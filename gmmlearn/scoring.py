@@ -1,16 +1,19 @@
 """What a fitted mixture answers: densities, responsibilities, samples, information criteria."""
 
+import copy
 import math
 
 import numpy as np
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from gmmlearn._validation import as_count, as_numbers
+from gmmlearn._validation import as_count
+from gmmlearn.arrays import DASK, NUMPY, empty, kind_of, namespace
 from gmmlearn.covariance import STRUCTURES, Parameters
+from gmmlearn.intake import points, tabulate, weight_for
 from gmmlearn.mixture import Mixture
 from gmmlearn.statistics import Posterior, normalise
-from gmmlearn.table import Frame, Table
+from gmmlearn.table import Frame
 
 
 class Scoring:
@@ -36,38 +39,36 @@ class Scoring:
         params = Parameters(self.weights_, self.means_, covariances, factors)
         return params if frame is None else frame.enter(params, structure)
 
-    def _validated(self, X):
-        """Return `X` as an array (N, D) in which NaN is missing."""
-        check_is_fitted(self)
-        types = [np.float64, np.float32]
-        return validate_data(self, X, dtype=types, ensure_all_finite="allow-nan", reset=False)
-
     def _prepared(self, X):
         """Return a Table of `X` in the mixture's own frame, and the Posterior."""
         structure, params = self._structure, self._params_in()
         frame = Frame.of_parameters(params, structure)
-        few = len(X) < structure.few * X.shape[1]
-        posterior = Posterior(structure, frame.enter(params, structure), few)
-        n_components, with_features = len(params.weights), posterior.natural is not None
-        table = Table(X, structure, n_components, frame=frame, with_features=with_features)
+        few = kind_of(X) == NUMPY and len(X) < structure.few * X.shape[1]
+        table = tabulate(X, structure, len(params.weights), frame=frame, with_features=not few)
+        posterior = Posterior(structure, table.frame.enter(params, structure), few, table.eps)
         return table, posterior
 
-    def _each_row(self, X, function, shape=(), dtype=np.float64):
+    def _each_row(self, X, function, shape=(), dtype=None):
         """Return ``function(log_joint (K, B))``, an array (B, *shape), of all rows of `X`."""
-        X = self._validated(X)
+        check_is_fitted(self)
+        X = points(self, X)
+        if kind_of(X) == DASK:
+            from gmmlearn.cluster import lazily
+
+            return lazily(copy.copy(self), X, function, shape, dtype)
         table, posterior = self._prepared(X)
-        values = np.empty((len(X), *shape), dtype)
+        here, values = posterior.on(table), empty((len(X), *shape), like=X, dtype=dtype)
 
         def stripe(blocks):
             for block in blocks:
-                log_joint = posterior.whole_log_joint(table, block)
-                if not np.isfinite(log_joint.max(axis=0)).all():
+                log_joint = here.whole_log_joint(table, block)
+                if not bool(table.xp.all(table.xp.isfinite(table.xp.max(log_joint, axis=0)))):
                     raise ValueError(
                         "X has a row so far from the mixture that its squared distance overflows. "
                         "Look for a wrong unit or a placeholder such as 1e300."
                     )
                 log_joint -= table.log_volume(block)
-                values[block.rows] = function(log_joint)
+                values[block.rows, ...] = function(log_joint)
 
         with table.workers(n_sweeps=1), np.errstate(over="ignore", invalid="ignore"):
             table.map_stripes(stripe)
@@ -107,8 +108,8 @@ class Scoring:
         log_prob = self.score_samples(X)
         if sample_weight is None:
             return float(log_prob.mean())
-        weight = as_weight(sample_weight, len(log_prob))
-        return float(weight @ log_prob / weight.sum())
+        weight = weight_for(log_prob, sample_weight)
+        return float((weight @ log_prob) / weight.sum())
 
     def predict(self, X):
         """Return the most probable component of each row.
@@ -123,7 +124,9 @@ class Scoring:
         int array (N,)
             Component labels.
         """
-        return self._each_row(X, lambda log_joint: log_joint.argmax(axis=0), dtype=np.int64)
+        return self._each_row(
+            X, lambda log_joint: namespace(log_joint).argmax(log_joint, axis=0), dtype="int64"
+        )
 
     def predict_proba(self, X):
         """Return r_nk = p(component k | x_n) (eq. mixture-responsibilities).
@@ -164,7 +167,8 @@ class Scoring:
         array (N, D)
             A copy; what was there is unchanged.
         """
-        X = self._validated(X)
+        check_is_fitted(self)
+        X = points(self, X)
         filled = X.astype(np.float64)
         table, posterior = self._prepared(X)
         rng = self._own_stream() if random_state is None else check_random_state(random_state)
@@ -315,7 +319,7 @@ class Scoring:
         """
 
         # log p(x) + log max r is the largest log joint density.
-        best = self._each_row(X, lambda log_joint: log_joint.max(axis=0))
+        best = self._each_row(X, lambda log_joint: namespace(log_joint).max(log_joint, axis=0))
         return float(-2 * best.sum() + self._n_parameters() * math.log(len(best)))
 
     def aic(self, X):
@@ -332,19 +336,3 @@ class Scoring:
             -2 log likelihood + 2 x parameters.
         """
         return float(-2 * self.score_samples(X).sum() + 2 * self._n_parameters())
-
-
-def as_weight(sample_weight, n_samples):
-    """Return `sample_weight` as an array (N,) of numbers >= 0, not all 0."""
-    weight = as_numbers(sample_weight, "sample_weight", 1, "(n_samples,)")
-    if len(weight) != n_samples:
-        raise ValueError(
-            f"sample_weight has {len(weight)} entries, but X has {n_samples} rows. Pass one each."
-        )
-    if (weight < 0).any():
-        raise ValueError(
-            f"sample_weight has a negative entry ({weight.min():g}). Use 0 for rows to leave out."
-        )
-    if not weight.any():
-        raise ValueError("sample_weight is zero everywhere. Give some row a positive weight.")
-    return weight

@@ -19,6 +19,10 @@ class _Start:
         self.completion = completion(structure, params)
         return self
 
+    def on(self, table):
+        """Return the same: starts are made on the host."""
+        return self
+
     def gap(self, holes):
         """Return what an incomplete block needs."""
         return Gap(self.completion, holes)

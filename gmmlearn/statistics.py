@@ -5,16 +5,21 @@ its digits: one matrix product of features where the square may be expanded, poi
 own mean where not.
 """
 
+import copy
 from functools import cached_property, reduce
 
 import numpy as np
 
-from gmmlearn.covariance import Sums
+from gmmlearn.arrays import empty, exp_in_place, namespace
+from gmmlearn.covariance import EPS, Parameters, Sums
 from gmmlearn.gaussian import LOG_2PI
 from gmmlearn.missing import Gap, completion
+from gmmlearn.table import add
 
 LOSS_LIMIT = 2.0**23
 """Largest `amplification` for which the square is expanded: costs up to 23 of 53 bits."""
+SINGLE_LOSS_LIMIT = 2.0**13
+"""The same for float32: costs up to 13 of 24 bits."""
 LONG_ROWS = 512
 """Number of features from which BLAS is faster, by some 6 %, at the transposed product."""
 NO_COMPONENTS = np.arange(0)
@@ -30,6 +35,8 @@ class Posterior:
         In the frame of the data.
     few : bool, default=False
         Whether the rows are so few that centring is cheaper than finding out if it is needed.
+    eps : float, default=EPS
+        Relative spacing of the numbers that it will be computed in.
 
     Attributes
     ----------
@@ -37,39 +44,55 @@ class Posterior:
         Components whose square must not be expanded; all or none if they share a covariance.
     """
 
-    def __init__(self, structure, params, few=False):
+    def __init__(self, structure, params, few=False, eps=EPS):
         self.structure, self.params, self.natural = structure, params, None
         if few:
             self.exact = np.arange(len(params.means))
             return
         reach = np.abs(params.means) + np.sqrt(structure.variances(params.covariances))
         risk = structure.amplification(reach, params.precisions_cholesky)
-        self.exact = lossy(structure, risk)
+        self.exact = lossy(structure, risk, eps)
         if len(self.exact) < len(risk):
             self.natural = structure.natural(params)
+
+    def on(self, table):
+        """Return the same with its arrays where the table's blocks are, once for each pass."""
+        if table.xp is np:
+            return self
+        moved = copy.copy(self)
+        moved.constant = self.constant
+        moved.natural = None if self.natural is None else table.move(self.natural)
+        weights, means, covariances, factors = self.params
+        moved.params = Parameters(weights, table.move(means), covariances, table.move(factors))
+        return moved
+
+    @cached_property
+    def constant(self):
+        """What no point changes in the log joint density of each component (K,)."""
+        weights, means, _, factors = self.params
+        n_features = means.shape[1]
+        log_det = self.structure.log_det_precision(factors, n_features)
+        with np.errstate(divide="ignore"):
+            return np.log(weights) + log_det - 0.5 * n_features * LOG_2PI
 
     def log_joint(self, features, Z):
         """Return log pi_k + log N(x; ...) (K, B), without the structure's common term."""
         if self.natural is None:
-            log_joint = np.empty((len(self.params.means), Z.shape[1]))
-        elif len(features) < LONG_ROWS:
+            log_joint = empty((len(self.params.weights), Z.shape[1]), like=Z)
+        elif features.shape[0] < LONG_ROWS or not isinstance(features, np.ndarray):
             log_joint = self.natural @ features
         else:
             log_joint = np.ascontiguousarray((features.T @ self.natural.T).T)
-        if len(self.exact):
-            self._write_exact(Z, log_joint)
+        for k in self.exact:
+            log_joint[int(k), :] = self._centred_log_joint(int(k), Z)
         return log_joint
 
-    def _write_exact(self, Z, log_joint):
-        """Write the rows of `exact`, from points centred on each mean in turn."""
-        weights, means, _, factors = self.params
-        log_det = self.structure.log_det_precision(factors, len(Z))
-        with np.errstate(divide="ignore"):
-            constant = np.log(weights) + log_det - 0.5 * len(Z) * LOG_2PI
-        for k in self.exact:
-            centred = Z - means[k][:, None]
-            distances = self.structure.mahalanobis(centred, factors[k % len(factors)])
-            np.subtract(constant[k], 0.5 * distances, out=log_joint[k])
+    def _centred_log_joint(self, k, Z):
+        """Return the log joint density (B,) of component `k`, from points centred on its mean."""
+        _, means, _, factors = self.params
+        centred = Z - means[k, :][:, None]
+        distances = self.structure.mahalanobis(centred, factors[k % factors.shape[0], ...])
+        return float(self.constant[k]) - 0.5 * distances
 
     @property
     def common_is_left_out(self):
@@ -112,22 +135,24 @@ class Posterior:
         return normalise(log_joint), log_joint
 
 
-def lossy(structure, risk):
+def lossy(structure, risk, eps=EPS):
     """Return the components whose `amplification` (K,) is too large; all if they share."""
-    if risk.max() <= LOSS_LIMIT:
+    limit = LOSS_LIMIT if eps == EPS else SINGLE_LOSS_LIMIT
+    if risk.max() <= limit:
         return NO_COMPONENTS
-    chosen = np.flatnonzero(~(risk <= LOSS_LIMIT))
+    chosen = np.flatnonzero(~(risk <= limit))
     return np.arange(len(risk)) if structure.shared and len(chosen) else chosen
 
 
 def normalise(log_joint):
     """Turn log joint densities (K, B) into responsibilities in place; return log p(x) (B,)."""
-    top = log_joint.max(axis=0)
+    xp = namespace(log_joint)
+    top = xp.max(log_joint, axis=0)
     log_joint -= top
-    np.exp(log_joint, out=log_joint)
-    norm = log_joint.sum(axis=0)
+    exp_in_place(log_joint)
+    norm = xp.sum(log_joint, axis=0)
     log_joint *= 1.0 / norm
-    top += np.log(norm)
+    top += xp.log(norm)
     return top
 
 
@@ -152,28 +177,17 @@ def sweep(table, posterior, centres, exact=()):
     structure, n_features = table.structure, table.n_features
     packed = len(exact) < len(centres)
 
-    def visit(block):
-        """Return log p, the product, sums about centres, and sums of incomplete rows, or 0 each."""
-        if block.starts is None:
-            features, Z = table.load(block, packed or posterior.natural is not None)
-            log_norm, resp = posterior.respond(block, features, Z)
-        else:
-            gap = posterior.gap(table.load_holes(block))
-            log_norm, resp = posterior.respond_seen(block, gap)
-        if table.weight is not None:
-            weight = table.weight[block.rows]
-            log_norm, resp = log_norm * weight, resp * weight
-        log_prob = float(np.sum(log_norm))
-        if block.starts is not None:
-            return [log_prob, 0.0, None, gap.sums(resp, centres)]
-        product = resp @ features.T if packed else 0.0
-        return [log_prob, product, _about(structure, Z, resp, centres, exact), None]
+    def here(part):
+        """Return the sums of the rows of one Table: `_visit` of each block, added."""
+        moved, about = posterior.on(part), part.move(centres)
 
-    def stripe(blocks):
-        return reduce(_add, map(visit, blocks))
+        def stripe(blocks):
+            return reduce(add, (_visit(part, block, moved, about, exact) for block in blocks))
 
-    log_prob, product, about, filled = reduce(_add, table.map_stripes(stripe))
-    log_prob += posterior.outside(table)
+        return reduce(add, part.map_stripes(stripe))
+
+    log_prob, product, about, filled = table.fold(here)
+    log_prob = float(log_prob) + posterior.outside(table)
     if about is None:
         return Sums(log_prob, *filled)
     if packed:
@@ -183,30 +197,38 @@ def sweep(table, posterior, centres, exact=()):
             whole[exact] = part
     else:
         sums = Sums(log_prob, *about)
-    return sums if filled is None else Sums(log_prob, *_add(list(sums[1:]), filled))
+    return sums if filled is None else Sums(log_prob, *add(list(sums[1:]), filled))
 
 
-def _add(one, other):
-    """Return the sum of two nested lists of arrays and numbers; None stands for nothing."""
-    if one is None or other is None:
-        return other if one is None else one
-    if isinstance(one, list):
-        return [_add(a, b) for a, b in zip(one, other, strict=True)]
-    if isinstance(one, np.ndarray):
-        one += other
-        return one
-    return one + other
+def _visit(table, block, posterior, centres, exact):
+    """Return log p, the product, sums about centres, and sums of incomplete rows, or 0 each."""
+    packed = len(exact) < len(centres)
+    if block.starts is None:
+        features, Z = table.load(block, packed or posterior.natural is not None)
+        log_norm, resp = posterior.respond(block, features, Z)
+    else:
+        gap = posterior.gap(table.load_holes(block))
+        log_norm, resp = posterior.respond_seen(block, gap)
+    if table.weight is not None:
+        weight = table.weight[block.rows]
+        log_norm, resp = log_norm * weight, resp * weight
+    log_prob = table.xp.sum(log_norm, dtype=table.wide)
+    if block.starts is not None:
+        return [log_prob, 0.0, None, gap.sums(resp, centres)]
+    product = table.widen(resp @ features.T) if packed else 0.0
+    return [log_prob, product, _about(table, Z, resp, centres, exact), None]
 
 
-def _about(structure, Z, resp, centres, exact):
+def _about(table, Z, resp, centres, exact):
     """Return counts, first and second sums of points (D, B) about the centres of `exact`."""
     if not len(exact):
         return []
     n_exact, n_features = len(exact), centres.shape[1]
-    second = np.zeros(structure.shape(n_exact, n_features))
-    first = np.empty((n_exact, n_features))
-    for row, k in enumerate(exact):
-        centred = Z - centres[k][:, None]
-        first[row] = centred @ resp[k]
-        second[row % len(second)] += structure.scatter(centred, resp[k])
-    return [resp[exact].sum(axis=1), first, second]
+    counts, first = table.zeros((n_exact,)), table.zeros((n_exact, n_features))
+    second = table.zeros(table.structure.shape(n_exact, n_features))
+    for row, k in enumerate(map(int, exact)):
+        centred, share = Z - centres[k, :][:, None], resp[k, :]
+        counts[row] = table.xp.sum(share)
+        first[row, :] = centred @ share
+        second[row % second.shape[0], ...] += table.structure.scatter(centred, share)
+    return [table.widen(part) for part in (counts, first, second)]

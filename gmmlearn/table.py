@@ -8,7 +8,7 @@ that sums do not depend on the number of threads.
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, reduce
 from itertools import pairwise
 from typing import NamedTuple
 
@@ -98,7 +98,7 @@ class _OneBlasThread:
                 self._limit.restore_original_limits()
 
 
-_ONE_BLAS_THREAD = _OneBlasThread()
+ONE_BLAS_THREAD = _OneBlasThread()
 
 
 class Table:
@@ -119,19 +119,24 @@ class Table:
         Whether blocks need room for the features of the structure beside z.
     """
 
+    xp = np
+    """Namespace of the arrays that the blocks are made of."""
+    eps = EPS
+    """Relative spacing of their numbers."""
+    wide = np.float64
+    """Type in which sums of several blocks are held."""
+
     def __init__(self, X, structure, n_components, weight=None, frame=None, with_features=True):
-        self.X, self.weight, self.structure = X, weight, structure
+        self.X, self.weight, self.structure, self.n_components = X, weight, structure, n_components
         self.n_samples, self.n_features = X.shape
-        self.total_weight = float(self.n_samples if weight is None else weight.sum())
+        total = self.n_samples if weight is None else self.xp.sum(weight, dtype=self.wide)
+        self.total_weight = float(total)
         self.n_statistics = structure.n_statistics(self.n_features)
         # An exponential costs about as much as 32 multiplications.
         self.work = self.n_samples * (self.n_statistics + 32) * n_components
         if not with_features:
             self.n_statistics = self.n_features + 1
-        size = BLOCK_BYTES // (8 * (self.n_statistics + n_components))
-        if self.work > THREADED_WORK:
-            size = min(size, self.n_samples // 8)
-        self.block_size = int(np.clip(size & ~63, 128, 4096))
+        self.block_size = self._block_size(8 * (self.n_statistics + n_components))
         self.blocks = self._cut(n_components)
         edges = np.linspace(0, len(self.blocks), min(len(self.blocks), MAX_STRIPES) + 1).astype(int)
         self.stripes = [self.blocks[a:b] for a, b in pairwise(edges)]
@@ -139,9 +144,35 @@ class Table:
         self._map, self._kept = map, None
         self.frame = frame if frame is not None else self._measure()
 
+    def _block_size(self, row_bytes):
+        """Return the number of rows of a block."""
+        size = BLOCK_BYTES // row_bytes
+        if self.work > THREADED_WORK:
+            size = min(size, self.n_samples // 8)
+        return int(np.clip(size & ~63, 128, 4096))
+
+    def fold(self, function):
+        """Return ``function(table)``, summed over the parts that the data are in: here, one.
+
+        What it returns must add: an array, a number, None for nothing, or a list of such.
+        """
+        return function(self)
+
+    def on_host(self, random_state):
+        """Return a Table of rows enough to start from, in memory: here, all."""
+        return self
+
+    def _few(self):
+        """Return a few rows as a NumPy array."""
+        return self.X[:: max(1, self.n_samples // 256)].astype(np.float64)
+
+    def _patterns(self):
+        """Return the patterns of missing values."""
+        return patterns(self.X)
+
     def _cut(self, n_components):
         """Return all rows as blocks: complete rows first, then by the number of missing values."""
-        found = patterns(self.X)
+        found = self._patterns()
         complete = next((rows for rows, seen in found if seen is None), np.arange(0))
         n_rows = self.n_samples if complete is None else len(complete)
         blocks = []
@@ -161,34 +192,39 @@ class Table:
 
     def _measure(self):
         """Return the frame of the data, from one pass around a few of its rows."""
-        few = self.X[:: max(1, self.n_samples // 256)].astype(np.float64)
+        few = self._few()
         there = np.isfinite(few)
         shift = np.where(there, few, 0.0).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
-        sums = np.zeros((3, self.n_features))
         with np.errstate(over="ignore", invalid="ignore"):
-            for rows, size, starts in self.blocks:
-                part = self.X[rows] - shift
-                weight = np.ones(size) if self.weight is None else self.weight[rows]
-                total = weight.sum()
-                if starts is not None:
-                    there = ~np.isnan(part)
-                    total, part = weight @ there, np.where(there, part, 0.0)
-                sums[:2] += [np.broadcast_to(total, self.n_features), weight @ part]
-                part *= part
-                sums[2] += weight @ part
-            self._refuse_empty(sums[0])
-            mean = sums[1] / sums[0]
-            variance = np.maximum(sums[2] / sums[0] - mean**2, 0.0)
+            counts, first, second = self.fold(lambda table: table.moments(shift))
+            self._refuse_empty(counts)
+            mean = first / counts
+            variance = np.maximum(second / counts - mean**2, 0.0)
         if not np.isfinite(variance).all() or (np.abs(shift + mean) > LARGEST).any():
             raise ValueError(
-                f"X has values as large as {np.nanmax(np.abs(self.X)):.3g}: squares overflow. "
-                "Divide such features by a constant first."
+                "X has values that are infinite, or so large that their squares overflow. Divide "
+                "such features by a constant first."
             )
         # What is left of a constant feature is rounding.
-        variance[np.sqrt(variance) <= 8 * EPS * (np.abs(shift) + np.abs(mean))] = 0.0
+        variance[np.sqrt(variance) <= 8 * self.eps * (np.abs(shift) + np.abs(mean))] = 0.0
         frame = Frame.around(shift + mean, variance, self.structure)
         self.variance = variance / frame.scale**2
         return frame
+
+    def moments(self, shift):
+        """Return counts and the sums of x - shift and its square, each (D,), of what is there."""
+        sums = np.zeros((3, self.n_features))
+        for rows, size, starts in self.blocks:
+            part = self.X[rows] - shift
+            weight = np.ones(size) if self.weight is None else self.weight[rows]
+            total = weight.sum()
+            if starts is not None:
+                there = ~np.isnan(part)
+                total, part = weight @ there, np.where(there, part, 0.0)
+            sums[:2] += [np.broadcast_to(total, self.n_features), weight @ part]
+            part *= part
+            sums[2] += weight @ part
+        return list(sums)
 
     def _refuse_empty(self, totals):
         """Raise if a feature has no value at all."""
@@ -205,7 +241,7 @@ class Table:
         with ExitStack() as stack:
             if self.work > LIMITED_WORK:
                 # BLAS's own threads would wait for each other longer than a block takes.
-                stack.enter_context(_ONE_BLAS_THREAD)
+                stack.enter_context(ONE_BLAS_THREAD)
             if n_threads > 1:
                 self._map = stack.enter_context(ThreadPoolExecutor(n_threads)).map
             try:
@@ -228,17 +264,39 @@ class Table:
         if self._kept is not None:
             return self._kept
         if not hasattr(self._buffers, "features"):
-            shape = (self.n_statistics, self.block_size)
-            self._buffers.features = np.empty(shape)
+            self._buffers.features = self.zeros((self.n_statistics, self.block_size))
         features = self._buffers.features[:, : block.size]
-        Z = features[-1 - self.n_features : -1]
-        np.subtract(self.X[block.rows].T, self.frame.origin[:, None], out=Z)
-        Z /= self.frame.scale[:, None]
+        Z = features[-1 - self.n_features : -1, :]
+        self._enter(block, Z)
         if with_features:
             self.structure.fill_features(features, self.n_features)
             if len(self.blocks) == 1:
                 self._kept = features, Z
         return features, Z
+
+    def zeros(self, shape):
+        """Return zeros of the blocks' kind."""
+        return np.zeros(shape)
+
+    def _enter(self, block, Z):
+        """Write the rows of a complete block, in the frame, into Z (D, B)."""
+        np.subtract(self.X[block.rows].T, self.frame.origin[:, None], out=Z)
+        Z /= self.frame.scale[:, None]
+
+    def move(self, values):
+        """Return a small NumPy array as one of the blocks' kind."""
+        return values
+
+    def widen(self, values):
+        """Return `values` in the type in which sums of several blocks are held."""
+        return values
+
+    def centres(self, means, exact):
+        """Return `means` (K, D) with zeros for the components that are not in `exact`."""
+        centres = np.zeros_like(means)
+        if len(exact):
+            centres[exact] = means[exact]
+        return centres
 
     def load_holes(self, block):
         """Return an incomplete block, in the frame."""
@@ -248,13 +306,13 @@ class Table:
         """Return log |dx/dz| over the features that each row has: one number, or (B,)."""
         log_scale = np.log(self.frame.scale)
         if block.starts is None:
-            return log_scale.sum()
+            return float(log_scale.sum())
         return ~np.isnan(self.X[block.rows]) @ log_scale
 
     @property
     def rounding(self):
         """Variance (D,) below which a feature's spread is only rounding, in the frame."""
-        std = 4.0 * EPS * (np.abs(self.frame.origin) / self.frame.scale + 1.0)
+        std = 4.0 * self.eps * (np.abs(self.frame.origin) / self.frame.scale + 1.0)
         return np.square(np.minimum(std, 1e150))
 
     @cached_property
@@ -269,16 +327,33 @@ class Table:
     @cached_property
     def total(self):
         """Scatter of the complete rows about the origin of the frame, (D, D)."""
+        return self.fold(Table._scatter) + np.zeros((self.n_features, self.n_features))
+
+    def _scatter(self):
+        """Return the scatter (D, D) of the complete rows that are here."""
 
         def stripe(blocks):
-            total = np.zeros((self.n_features, self.n_features))
+            total = 0.0
             for block in blocks:
                 if block.starts is None:
                     _, Z = self.load(block, False)
-                    total += (Z if self.weight is None else Z * self.weight[block.rows]) @ Z.T
+                    weighted = Z if self.weight is None else Z * self.weight[block.rows]
+                    total = total + self.widen(weighted @ Z.T)
             return total
 
-        return sum(self.map_stripes(stripe))
+        return reduce(add, self.map_stripes(stripe))
+
+
+def add(one, other):
+    """Return the sum of two nested lists of arrays and numbers; None stands for nothing."""
+    if one is None or other is None:
+        return other if one is None else one
+    if isinstance(one, list):
+        return [add(a, b) for a, b in zip(one, other, strict=True)]
+    if isinstance(one, np.ndarray):
+        one += other
+        return one
+    return one + other
 
 
 @lru_cache(maxsize=1)

@@ -14,7 +14,7 @@ PACKAGE = Path(gmmlearn.__file__).parent
 # Floors of the package. A module may import modules of lower floors; a folder stands for all its
 # modules.
 FLOORS = [
-    {"_validation", "attributes"},
+    {"_validation", "arrays", "attributes"},
     {"gaussian", "datasets", "plots", "potts", "recorded", "scenes"},
     {"mixture", "metrics", "texture"},
     {"em", "scale_mixture"},
@@ -22,7 +22,9 @@ FLOORS = [
     {"covariance", "progress"},
     {"missing"},
     {"table"},
-    {"statistics"},
+    {"device"},
+    {"cluster"},
+    {"statistics", "intake"},
     {"ascent"},
     {"starts", "scoring"},
     {"estimator"},
