@@ -30,6 +30,7 @@ FLOORS = [
     {"estimator"},
     {"selection", "joint_ascent"},
     {"conditional"},
+    {"deep"},
     {"exercises"},
 ]
 # What the lesson may import from outside.

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from gmmlearn._validation import as_count, as_rng
-from gmmlearn.scenes._canvas import MAX_TREES, SUPERSAMPLING, Dice, averaged
+from gmmlearn.scenes._cabin import paint_cabin
+from gmmlearn.scenes._canvas import MAX_TREES, Canvas, Dice
 from gmmlearn.scenes._land import paint_flowers, paint_land
 from gmmlearn.scenes._light import light
 from gmmlearn.scenes._sky import paint_clouds, paint_sky, paint_stars, paint_sun
@@ -25,7 +26,7 @@ from gmmlearn.scenes.labels import (
 )
 
 _SIZES = (16, 32, 64, 128)
-_BLOCK = 32  # pictures drawn at a time, so that their canvases stay in the processor's cache
+_BLOCK = 64 * 32**2  # finished pixels drawn at a time, so that they stay in the processor's cache
 
 
 __all__ = [
@@ -110,7 +111,7 @@ def render(labels, size=32, rng=None):
         If a label is out of range or contradicts another, or the size is not one of the four.
     """
     labels, size, rng = as_labels(labels), _as_size(size), as_rng(rng)
-    return _render(labels, size, rng.random((len(labels.day), Dice.WIDTH), np.float32))
+    return _render(labels, size, lambda n: rng.random((n, Dice.WIDTH), np.float32))
 
 
 def through_the_year(n_frames, rng=None, size=32, **given):
@@ -144,8 +145,8 @@ def through_the_year(n_frames, rng=None, size=32, **given):
     labels = Labels(*(np.repeat(part, n_frames) for part in first))
     days = np.arange(n_frames) * YEAR / n_frames
     labels = labels._replace(day=days, season=season_of(days), weather=np.full(n_frames, weather))
-    rows = np.repeat(rng.random((1, Dice.WIDTH), np.float32), n_frames, axis=0)
-    return Scenes(_render(labels, size, rows), labels)
+    row = rng.random((1, Dice.WIDTH), np.float32)
+    return Scenes(_render(labels, size, lambda n: np.repeat(row, n, axis=0)), labels)
 
 
 def _as_size(size):
@@ -155,20 +156,21 @@ def _as_size(size):
     return int(size)
 
 
-def _render(labels, size, rows):
-    """Draw checked labels with rows of random numbers (N, Dice.WIDTH), block by block."""
-    images = np.empty((len(rows), size, size, 3), dtype=np.float32)
-    for first in range(0, len(rows), _BLOCK):
-        part = slice(first, first + _BLOCK)
+def _render(labels, size, next_rows):
+    """Draw checked labels block by block; `next_rows(n)` gives the random numbers of the next n."""
+    n_samples = len(labels.day)
+    images = np.empty((n_samples, size, size, 3), dtype=np.float32)
+    step = max(1, _BLOCK // size**2)
+    for first in range(0, n_samples, step):
+        part = slice(first, first + step)
         block = Labels(*(values[part] for values in labels))
-        images[part] = 2 * _paint(block, size, Dice(rows[part])) - 1
+        images[part] = 2 * _paint(block, size, Dice(next_rows(len(block.day)))) - 1
     return images
 
 
 def _paint(labels, size, dice):
     """Paint one block of scenes, from back to front."""
-    side = SUPERSAMPLING * size
-    canvas = np.empty((len(labels.day), 3, side, side), dtype=np.float32)
+    canvas = Canvas(len(labels.day), size)
     seen = nature(labels.day, dice["year"][:, 0])
     lit = light(labels.time, labels.weather, dice)
     paint_sky(canvas, labels, lit, dice)
@@ -176,7 +178,8 @@ def _paint(labels, size, dice):
     paint_sun(canvas, labels, lit, dice)
     paint_clouds(canvas, labels, lit, dice)
     land = paint_land(canvas, labels, seen, lit, dice)
+    paint_cabin(canvas, labels, seen, lit, dice, land)
     paint_flowers(canvas, seen, lit, dice, land)
     paint_trees(canvas, labels, seen, lit, dice, land)
     paint_weather(canvas, labels, seen, lit, dice)
-    return develop(averaged(canvas), dice)
+    return develop(canvas.averaged(), dice)

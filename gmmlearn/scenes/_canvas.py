@@ -1,6 +1,6 @@
 """What the painters share: random numbers by name, noise, and ways to put colour on a canvas.
 
-A canvas is float32 of shape (B, 3, S, S): B pictures, colours in [0, 1], S pixels a side before the
+Pixels are float32 of shape (B, 3, S, S): B pictures, colours in [0, 1], S pixels a side before the
 supersampling is undone. Places are in [0, 1], x to the right and y down, whatever S is.
 """
 
@@ -21,6 +21,7 @@ _DICE = {
     "stars": (40, 3),
     "clouds": (4,),
     "camera": (6,),
+    "cabin": (6,),
     "horizon": (3,),
     "mountains": (12,),
     "hills": (16,),
@@ -126,90 +127,78 @@ def noise(kind, side, at, height, width):
     return windows[corner[:, 0], corner[:, 1]]
 
 
-def blend(canvas, alpha, colour):
-    """Put `colour` (B, 3, ...) over `canvas` (B, 3, H, W) with opacity `alpha` (B, H, W)."""
-    canvas += alpha[:, None] * (colour - canvas)
+def blend(pixels, alpha, colour):
+    """Put `colour` (B, 3, ...) over `pixels` (B, 3, H, W) with opacity `alpha` (B, H, W)."""
+    change = colour - pixels
+    change *= alpha[:, None]
+    pixels += change
 
 
-def stamp(canvas, chosen, top, left, alpha, colour):
-    """Put a small picture over some canvases, each at its own place; what sticks out is cut off.
-
-    Parameters
-    ----------
-    canvas : array (B, 3, S, S)
-        Changed in place.
-    chosen : array (M,)
-        Which canvases, each at most once.
-    top, left : array (M,)
-        Pixel of the stamp's upper left corner.
-    alpha : array (M, h, w)
-        Opacity.
-    colour : array (M, 3, h, w) or (M, 3, 1, 1)
-        Colours.
-    """
-    side, (height, width) = canvas.shape[-1], alpha.shape[1:]
-    windows = sliding_window_view(canvas, (height, width), axis=(2, 3), writeable=True)
-    inside_top = np.clip(top, 0, side - height)
-    inside_left = np.clip(left, 0, side - width)
-    # A stamp over the edge: the same window, moved inside, of a stamp padded with nothing.
-    for m in np.flatnonzero((inside_top != top) | (inside_left != left)):
-        alpha[m] = shifted(alpha[m], top[m] - inside_top[m], left[m] - inside_left[m])
-        if colour.shape[2:] == alpha.shape[1:]:
-            colour[m] = np.roll(
-                colour[m], (top[m] - inside_top[m], left[m] - inside_left[m]), (1, 2)
-            )
-    under = windows[chosen, :, inside_top, inside_left]
-    windows[chosen, :, inside_top, inside_left] = under + alpha[:, None] * (colour - under)
-
-
-def shifted(picture, down, right):
-    """Return `picture` (h, w) moved, with zeros where nothing came from."""
-    moved = np.zeros_like(picture)
-    height, width = picture.shape
-    if abs(down) < height and abs(right) < width:
-        moved[max(down, 0) : height + min(down, 0), max(right, 0) : width + min(right, 0)] = (
-            picture[max(-down, 0) : height - max(down, 0), max(-right, 0) : width - max(right, 0)]
-        )
-    return moved
-
-
-def dots(canvas, which, x, y, colours, alpha, radius):
-    """Put small squares of colour on canvases.
+class Canvas:
+    """Pictures being painted, with a margin around them that catches what sticks out.
 
     Parameters
     ----------
-    canvas : array (B, 3, S, S)
-        Changed in place.
-    which : array (M,)
-        Canvas of each dot.
-    x, y : array (M,)
-        Centres in [0, 1]; dots outside are not drawn.
-    colours : array (M, 3)
-        Colours.
-    alpha : array (M,)
-        Opacity.
-    radius : float
-        Half a side, as a share of the canvas.
+    n_pictures : int
+        B.
+    size : int
+        Pixels a side of the finished pictures.
     """
-    side = canvas.shape[-1]
-    width = max(1, round(2 * radius * side))
-    inside = (x >= 0) & (x < 1) & (y >= 0) & (y < 1)
-    which, colours, alpha = which[inside], colours[inside], alpha[inside, None]
-    column, row = ((v[inside] * side).astype(int) for v in (x, y))
-    for down in range(width):
-        for right in range(width):
-            place = which, slice(None), np.minimum(row + down, side - 1)
-            place = (*place, np.minimum(column + right, side - 1))
-            under = canvas[place]
-            canvas[place] = under + alpha * (colours - under)
 
+    def __init__(self, n_pictures, size):
+        self.side = SUPERSAMPLING * size
+        self._margin = round(0.2 * self.side)
+        whole = self.side + 2 * self._margin
+        inside = slice(self._margin, self._margin + self.side)
+        self._whole = np.zeros((n_pictures, 3, whole, whole), dtype=np.float32)
+        self.pixels = self._whole[:, :, inside, inside]
 
-def averaged(canvas):
-    """Return pictures (B, S / 2, S / 2, 3): the supersampling undone by averaging."""
-    n, _, side, _ = canvas.shape
-    size = side // SUPERSAMPLING
-    blocks = canvas.reshape(n, 3, size, SUPERSAMPLING, size, SUPERSAMPLING)
-    means = sum(
-        blocks[:, :, :, i, :, j] for i in range(SUPERSAMPLING) for j in range(SUPERSAMPLING)
-    )
-    return (means / SUPERSAMPLING**2).transpose(0, 2, 3, 1)
+    def stamp(self, chosen, top, left, alpha, paint):
+        """Put a small picture over some of the pictures, each at its own place.
+
+        Parameters
+        ----------
+        chosen : array (M,)
+            Which pictures, each at most once.
+        top, left : array (M,)
+            Pixel of the stamp's upper left corner.
+        alpha : array (M, h, w)
+            Opacity.
+        paint : array (M, 3, h, w)
+            Colours times opacity.
+        """
+        windows = sliding_window_view(self._whole, alpha.shape[1:], axis=(2, 3), writeable=True)
+        at = chosen, slice(None), top + self._margin, left + self._margin
+        windows[at] = windows[at] * (1 - alpha[:, None]) + paint
+
+    def dots(self, which, x, y, colours, alpha, radius):
+        """Put small squares of colour on the pictures.
+
+        Parameters
+        ----------
+        which : array (M,)
+            Picture of each dot.
+        x, y : array (M,)
+            Corners in [0, 1]; dots outside are not drawn.
+        colours : array (M, 3)
+            Colours.
+        alpha : array (M,)
+            Opacity.
+        radius : float
+            Half a side, as a share of the picture.
+        """
+        inside = (x >= 0) & (x < 1) & (y >= 0) & (y < 1)
+        which, colours, alpha = which[inside], colours[inside], alpha[inside, None]
+        column, row = ((v[inside] * self.side).astype(int) for v in (x, y))
+        width = max(1, round(2 * radius * self.side))
+        for down in range(width):
+            for right in range(width):
+                at = which, slice(None), self._margin + row + down, self._margin + column + right
+                under = self._whole[at]
+                self._whole[at] = under + alpha * (colours - under)
+
+    def averaged(self):
+        """Return the pictures (B, size, size, 3): the supersampling undone by averaging."""
+        step = range(SUPERSAMPLING)
+        parts = [self.pixels[:, :, i::SUPERSAMPLING, j::SUPERSAMPLING] for i in step for j in step]
+        return (sum(parts) / SUPERSAMPLING**2).transpose(0, 2, 3, 1)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gmmlearn.scenes._canvas import between, blend, dots, mix, noise, planes, smoothstep
+from gmmlearn.scenes._canvas import between, blend, mix, noise, planes, smoothstep
 from gmmlearn.scenes._light import MORNING
 
 AUTUMN_LEAVES = np.array(
@@ -21,7 +21,7 @@ _FLOWERS = np.array(
         (0.98, 0.75, 0.85),
     )
 )
-_SNOW = np.array((0.93, 0.95, 0.99))
+SNOW_WHITE = np.array((0.93, 0.95, 0.99))
 
 
 class Land(NamedTuple):
@@ -35,7 +35,7 @@ class Land(NamedTuple):
 
 def paint_land(canvas, labels, nature, light, dice):
     """Paint mountains, hills and meadow, from far to near, and return where the meadow begins."""
-    side = canvas.shape[-1]
+    side = canvas.side
     x = ((np.arange(side) + 0.5) / side).astype(np.float32)
     horizon = between(dice["horizon"][:, 0], 0.44, 0.60)
     _paint_mountains(canvas, nature, light, dice, x, horizon)
@@ -61,7 +61,7 @@ def _below(ridge, first, last, side):
 
 def _paint_mountains(canvas, nature, light, dice, x, horizon):
     """Paint far peaks in the haze, white at the top for most of the year."""
-    side, numbers = canvas.shape[-1], dice["mountains"]
+    side, numbers = canvas.side, dice["mountains"]
     turns = numbers[:, :4, None] + x * np.array((1.1, 2.3, 4.7, 9.5))[:, None]
     peaks = np.abs(2 * (turns % 1) - 1) * np.array((0.5, 0.28, 0.14, 0.08))[:, None]
     height = between(np.sqrt(numbers[:, 4]), 0.04, 0.36)[:, None]
@@ -69,18 +69,18 @@ def _paint_mountains(canvas, nature, light, dice, x, horizon):
     first, last = round(0.1 * side), round(0.68 * side)
     rock = mix([0.42, 0.45, 0.52], [0.56, 0.50, 0.47], numbers[:, 5]) * light.land
     hazy = mix(rock, light.horizon, between(numbers[:, 6], 0.35, 0.7))
-    snowy = mix(_SNOW * light.land, light.horizon, 0.35)
+    snowy = mix(SNOW_WHITE * light.land, light.horizon, 0.35)
     y = ((np.arange(first, last) + 0.5) / side)[:, None]
     line = horizon - height[:, 0] * between(nature.snow, 0.62, 0.2) * (0.9 + 0.2 * numbers[:, 7])
     texture = noise("patches", side, numbers[:, 8:10], last - first, side)
     covered = np.clip((line[:, None, None] - y) * 14 + 1.2 * (texture - 0.5), 0, 1)
     colour = planes(hazy) + covered[:, None].astype(np.float32) * planes(snowy - hazy)
-    blend(canvas[:, :, first:last], _below(ridge, first, last, side), colour)
+    blend(canvas.pixels[:, :, first:last], _below(ridge, first, last, side), colour)
 
 
 def _paint_hills(canvas, labels, nature, light, dice, x, horizon):
     """Paint two chains of hills under woods that change with the year."""
-    side, numbers = canvas.shape[-1], dice["hills"]
+    side, numbers = canvas.side, dice["hills"]
     deep = mix([0.16, 0.33, 0.16], [0.26, 0.42, 0.20], numbers[:, 8])
     young = mix([0.45, 0.62, 0.25], [0.55, 0.68, 0.35], numbers[:, 9])
     bare = mix([0.40, 0.34, 0.30], [0.48, 0.43, 0.36], numbers[:, 9])
@@ -102,28 +102,28 @@ def _paint_hills(canvas, labels, nature, light, dice, x, horizon):
         colour = planes(dark) * (0.75 + 0.5 * texture) + smoothstep(
             4 * (texture - between(numbers[:, 15], 0.3, 0.8)[:, None, None, None]).astype("f4")
         ) * planes(pale - dark)
-        snow = planes(mix(_SNOW * light.land, light.horizon, haze))
+        snow = planes(mix(SNOW_WHITE * light.land, light.horizon, haze))
         white = np.clip(2.2 * nature.snow[:, None, None, None] - 1.4 * texture - 0.2, 0, 0.85)
         colour += white.astype(np.float32) * (snow - colour)
-        blend(canvas[:, :, first:last], _below(ridge, first, last, side), colour)
+        blend(canvas.pixels[:, :, first:last], _below(ridge, first, last, side), colour)
     _paint_mist(canvas, labels, light, dice, horizon)
 
 
 def _paint_mist(canvas, labels, light, dice, horizon):
     """Lay the mist of the morning over the valley."""
-    side = canvas.shape[-1]
+    side = canvas.side
     y = (np.arange(side) + 0.5) / side
     at = (horizon + 0.05 + 0.05 * dice["horizon"][:, 2])[:, None]
     strength = np.where(labels.time == MORNING, 0.25 + 0.35 * dice["camera"][:, 5], 0.06)[:, None]
     alpha = (strength * np.exp(-(((y - at) / 0.06) ** 2))).astype(np.float32)
     first, last = round(0.36 * side), round(0.84 * side)
     misty = planes(mix(light.horizon, light.glow, 0.3))
-    blend(canvas[:, :, first:last], alpha[:, first:last, None], misty)
+    blend(canvas.pixels[:, :, first:last], alpha[:, first:last, None], misty)
 
 
 def _paint_meadow(canvas, nature, light, dice, x, ridge):
     """Paint the ground in front: grass, some of it a ploughed or ripe field, snow on top."""
-    side, ground = canvas.shape[-1], dice["ground"]
+    side, ground = canvas.side, dice["ground"]
     first = round(0.44 * side)
     lush = mix([0.30, 0.50, 0.18], [0.42, 0.56, 0.24], ground[:, 6])
     fresh = mix([0.50, 0.69, 0.26], [0.62, 0.72, 0.34], ground[:, 6])
@@ -149,9 +149,9 @@ def _paint_meadow(canvas, nature, light, dice, x, ridge):
         )
     covered = smoothstep(3.5 * (shade - (1 - 1.1 * nature.snow)[:, None, None].astype("f4")) + 0.4)
     covered *= (nature.snow > 0.01)[:, None, None]
-    snow = planes(_SNOW * light.land) * (0.9 + 0.1 * texture)
+    snow = planes(SNOW_WHITE * light.land) * (0.9 + 0.1 * texture)
     colour += covered[:, None] * (snow - colour)
-    blend(canvas[:, :, first:], _below(ridge, first, side, side), colour)
+    blend(canvas.pixels[:, :, first:], _below(ridge, first, side, side), colour)
 
 
 def _furrows(x, first, side, ground):
@@ -178,8 +178,7 @@ def paint_flowers(canvas, nature, light, dice, land):
         height = edge + (1.0 - edge) * (0.03 + 0.97 * y**1.3)
         for near, radius in ((0, 1 / 128), (1, 1.6 / 128)):
             sized = (y + 0.3 * size > 0.75) == bool(near)
-            dots(
-                canvas,
+            canvas.dots(
                 which[sized],
                 x[sized],
                 height[sized],

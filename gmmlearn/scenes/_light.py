@@ -68,7 +68,7 @@ def light(time, weather, dice):
         [time == MORNING, time == EVENING], [east, 1 - east], between(sun[:, 0], 0.1, 0.9)
     )
     y = np.where(low, between(sun[:, 1], 0.26, 0.44), between(sun[:, 1], 0.08, 0.24))
-    grey, left = np.array(_GREY)[weather], np.array(_LEFT)[weather] ** (1 - 0.5 * (time == NIGHT))
+    grey, left = np.array(_GREY)[weather], np.array(_LEFT)[weather] ** (1 - 0.8 * (time == NIGHT))
     zenith, horizon = pick(_ZENITH, 0), pick(_HORIZON, 1)
     land = pick(_LAND, 2) * left[:, None]
     return Light(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gmmlearn.scenes._canvas import between, dots
+from gmmlearn.scenes._canvas import between
 from gmmlearn.scenes._land import AUTUMN_LEAVES
 from gmmlearn.scenes._light import RAIN, SNOW
 
@@ -21,7 +21,7 @@ def _paint_falling_leaves(canvas, nature, light, dice):
     which, leaf = np.nonzero(np.arange(numbers.shape[1]) < 0.9 * amount[:, None] - 0.5)
     x, y, hue, _ = numbers[which, leaf].T
     colours = AUTUMN_LEAVES[(3.999 * hue).astype(int)] * light.land[which]
-    dots(canvas, which, x, 0.2 + 0.7 * y, colours, np.full(len(which), 0.95), 1.3 / 128)
+    canvas.dots(which, x, 0.2 + 0.7 * y, colours, np.full(len(which), 0.95), 1.3 / 128)
 
 
 def _paint_flakes(canvas, labels, light, dice):
@@ -34,12 +34,12 @@ def _paint_flakes(canvas, labels, light, dice):
     for large, radius in ((False, 1 / 128), (True, 1.9 / 128)):
         sized = (near > 0.7) == large
         alpha = np.full(sized.sum(), 0.85)
-        dots(canvas, which[sized], x[sized], y[sized], white[sized], alpha, radius)
+        canvas.dots(which[sized], x[sized], y[sized], white[sized], alpha, radius)
 
 
 def _paint_rain(canvas, labels, light, dice):
     """Draw slanted streaks, in one direction for each picture."""
-    numbers, side = dice["streaks"], canvas.shape[-1]
+    numbers, side = dice["streaks"], canvas.side
     rainy = np.flatnonzero(labels.weather == RAIN)
     slant = between(dice["camera"][rainy, 3], -0.45, 0.45)
     steps = np.arange(round(0.11 * side)) / side
@@ -51,7 +51,7 @@ def _paint_rain(canvas, labels, light, dice):
     which = np.broadcast_to(rainy[:, None, None], long.shape)
     pale = 0.45 * light.horizon + 0.55 * (0.45 + 0.5 * light.land)
     alpha = np.broadcast_to(between(near, 0.3, 0.6), long.shape)[long]
-    dots(canvas, which[long], across[long], down[long], pale[which[long]], alpha, 0.5 / side)
+    canvas.dots(which[long], across[long], down[long], pale[which[long]], alpha, 0.5 / side)
 
 
 def develop(pictures, dice):

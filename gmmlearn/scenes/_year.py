@@ -74,13 +74,9 @@ def nature(day, fortune):
         litter=autumn * np.clip(0.35 + 0.9 * into_autumn, 0, 1),
         flowers=spring * (1 - 0.35 * into_spring) + 0.12 * summer * (1 - into_summer),
         ripe=summer * into_summer**0.7 + 0.35 * autumn,
-        snow=winter * between_years(fortune),
+        # Some winters cover half of the ground, some all of it, whatever their dates.
+        snow=winter * (0.45 + 0.55 * ((fortune * 7.31) % 1.0)),
     )
-
-
-def between_years(fortune):
-    """Return how much of the ground the snow of a winter covers at most."""
-    return 0.45 + 0.55 * ((fortune * 7.31) % 1.0)
 
 
 def _span(day, first, last, pace=_PACE):
