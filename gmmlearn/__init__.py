@@ -17,6 +17,7 @@ _MODULE_OF = {
     "select_n_components": "selection",
 }
 _MODULES = (
+    "codes",
     "conditional",
     "datasets",
     "em",
@@ -31,6 +32,7 @@ _MODULES = (
     "scale_mixture",
     "scenes",
     "selection",
+    "words",
     "texture",
 )
 

@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from gmmlearn._validation import as_count, as_nonnegative, as_rng
 from gmmlearn.attributes import as_asked, as_attributes, levels_of, one_hot, smoothed, split
 from gmmlearn.estimator import GaussianMixture
+from gmmlearn.intake import rows
 from gmmlearn.joint_ascent import climb_jointly, start_labels
 from gmmlearn.mixture import Mixture, log_sum_exp
 from gmmlearn.starts import settings_of
@@ -126,7 +127,7 @@ class JointMixture(BaseEstimator):
             raise ValueError("concentration is 0. Use a small number such as 0.1: log 0 is needed.")
         gaussians = self._gaussians()
         gaussians._validate_params()
-        codes, _ = gaussians._rows(codes, None)
+        codes, _ = rows(gaussians, codes, None)
         attributes = as_attributes(attributes, len(codes))
         self.levels_ = levels_of(attributes, self.levels)
         features = one_hot(attributes, self.levels_, len(codes))

@@ -72,9 +72,9 @@ class JointPosterior(Posterior):
         """Return log p(code, attributes) (B,), and responsibilities (K, B)."""
         return self._finish(block, self.log_joint(features, Z))
 
-    def respond_seen(self, block, gap, Z_seen):
+    def respond_seen(self, block, gap):
         """Return the same for incomplete rows."""
-        return self._finish(block, gap.log_joint(Z_seen))
+        return self._finish(block, gap.log_joint())
 
     def _finish(self, block, log_joint):
         """Add the attributes to log joint densities (K, B) and normalise them."""

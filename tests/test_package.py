@@ -15,8 +15,8 @@ PACKAGE = Path(gmmlearn.__file__).parent
 # modules.
 FLOORS = [
     {"_validation", "arrays", "attributes"},
-    {"gaussian", "datasets", "plots", "potts", "recorded", "scenes"},
-    {"mixture", "metrics", "texture"},
+    {"gaussian", "codes", "datasets", "plots", "potts", "recorded", "scenes"},
+    {"mixture", "metrics", "texture", "words"},
     {"em", "scale_mixture"},
     # The tool, from its arithmetic up to scikit-learn's interface.
     {"covariance", "progress"},
