@@ -28,14 +28,18 @@ def kind_of(X):
 def require_supported(kind, covariance_type, missing=False):
     """Raise ValueError, naming the combination, if it is not supported."""
     refused = REFUSED.get(kind, ())
-    fault = f"covariance_type={covariance_type!r}" if covariance_type in refused else ""
+    if covariance_type in refused:
+        refuse(kind, f"covariance_type={covariance_type!r}")
     if missing and "missing values" in refused:
-        fault = f"missing values (NaN) with covariance_type={covariance_type!r}"
-    if fault:
-        raise ValueError(
-            f"X is a {kind} array, and {fault} is not supported for those. "
-            f"Pass a NumPy array: {HOW_TO_HOST[kind]}."
-        )
+        refuse(kind, f"missing values (NaN) with covariance_type={covariance_type!r}")
+
+
+def refuse(kind, what):
+    """Raise ValueError: `what` is not done with arrays of this kind."""
+    raise ValueError(
+        f"X is a {kind} array, and {what} is not supported for those. "
+        f"Pass a NumPy array: {HOW_TO_HOST[kind]}."
+    )
 
 
 def namespace(values):

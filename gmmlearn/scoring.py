@@ -8,7 +8,7 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from gmmlearn._validation import as_count
-from gmmlearn.arrays import DASK, NUMPY, empty, kind_of, namespace
+from gmmlearn.arrays import DASK, NUMPY, TORCH, empty, kind_of, namespace, refuse
 from gmmlearn.covariance import STRUCTURES, Parameters
 from gmmlearn.intake import points, tabulate, weight_for
 from gmmlearn.mixture import Mixture
@@ -169,6 +169,10 @@ class Scoring:
         """
         check_is_fitted(self)
         X = points(self, X)
+        if kind_of(X) == TORCH or (draw and kind_of(X) == DASK):
+            refuse(kind_of(X), "impute with draw=True" if draw else "impute")
+        if kind_of(X) == DASK:
+            return X.map_blocks(copy.copy(self).impute, dtype=np.float64, meta=np.empty((0, 0)))
         filled = X.astype(np.float64)
         table, posterior = self._prepared(X)
         rng = self._own_stream() if random_state is None else check_random_state(random_state)

@@ -202,7 +202,7 @@ def sweep(table, posterior, centres, exact=()):
 
 def _visit(table, block, posterior, centres, exact):
     """Return log p, the product, sums about centres, and sums of incomplete rows, or 0 each."""
-    packed = len(exact) < len(centres)
+    packed = len(exact) < centres.shape[0]
     if block.starts is None:
         features, Z = table.load(block, packed or posterior.natural is not None)
         log_norm, resp = posterior.respond(block, features, Z)
