@@ -56,7 +56,8 @@ def moments(structure, sums, centres, previous):
     counts = sums.counts + 10 * _tiny(sums.counts)
     offsets = sums.first / counts[:, None]
     means = centres + offsets
-    covariances = structure.centred_moments(sums.second, counts, offsets)
+    factors = previous.precisions_cholesky
+    covariances = structure.centred_moments(sums.second, counts, offsets, factors)
     empty = sums.counts < 10 * _tiny(sums.counts)
     if empty.any():
         means = np.where(empty[:, None], previous.means, means)
@@ -68,7 +69,7 @@ def _tiny(counts):
     return EPS * min(1.0, float(counts.sum()))
 
 
-def blend(structure, old, new, share):
+def blend(structure, old, new, share, factors=None):
     """Return the Moments of a mixture of two data sets, of which `new` has this share."""
     old_counts, new_counts = (1.0 - share) * old.counts, share * new.counts
     counts = old_counts + new_counts
@@ -77,7 +78,9 @@ def blend(structure, old, new, share):
     shared = structure.shared
     weight = np.sum(new_counts, keepdims=True) / counts.sum() if shared else part[:, 0]
     weight = _as_column(weight, old.covariances)
-    between = structure.outer(apart) * _as_column((part * (1.0 - part))[:, 0], old.covariances)
+    between = structure.outer(apart, factors) * _as_column(
+        (part * (1.0 - part))[:, 0], old.covariances
+    )
     return Moments(
         counts,
         old.means + part * apart,
@@ -98,14 +101,16 @@ def maximise(structure, found, previous, settings):
         If a component has no spread in some direction.
     """
     counts, means, covariances = found
-    fixed = settings.fixed
+    fixed, factors = settings.fixed, previous.precisions_cholesky
     if "means" in fixed:
-        covariances = covariances + structure.pool(structure.outer(means - previous.means), counts)
-        means = previous.means
+        about = structure.outer(means - previous.means, factors)
+        covariances, means = covariances + structure.pool(about, counts), previous.means
     if settings.prior_strength:
         behind = counts.sum(keepdims=True) if structure.shared else counts
         share = _as_column(behind / (behind + settings.prior_strength), covariances)
-        covariances = share * covariances + (1.0 - share) * settings.prior
+        prior = structure.seen(settings.prior, factors)
+        covariances = share * covariances + (1.0 - share) * prior
+    covariances = structure.improve(covariances, previous)
     covariances = structure.add_diagonal(covariances.copy(), settings.reg_covar)
     empty = counts < 20 * _tiny(counts)
     if empty.any() and not structure.shared:
@@ -226,11 +231,7 @@ def collapsed(structure, params, reg_covar):
     mixture has a hundred times as much.
     """
     weights = params.weights / params.weights.sum()
-    offsets = params.means - weights @ params.means
-    shares = np.ones(1) if structure.shared else weights
-    within = np.tensordot(shares, params.covariances, axes=1)
-    between = np.tensordot(weights, structure.outer(offsets), axes=1)
-    thin, whole = structure.thinnest(params.covariances, within + between, 2.0 * reg_covar)
+    thin, whole = structure.thinnest(params._replace(weights=weights), 2.0 * reg_covar)
     too_thin = (thin <= 2.0 * reg_covar) & (whole > 100.0 * thin)
     return np.flatnonzero((weights < 1e-12) | np.broadcast_to(too_thin, len(weights)))
 
@@ -265,8 +266,12 @@ def follow(table, running):
     new = moments(structure, sums, centres, running.params)
     new = new._replace(counts=new.counts / table.total_weight)
     n_steps = running.n_steps + 1
-    found = blend(structure, running.found, new, (n_steps + 1.0) ** -STEP_DECAY)
+    factors = running.params.precisions_cholesky
+    old = structure.seen(running.found.covariances, factors)
+    old = running.found._replace(covariances=old)
+    found = blend(structure, old, new, (n_steps + 1.0) ** -STEP_DECAY, factors)
     weight = running.weight + table.total_weight
     whole = found._replace(counts=found.counts * weight)
     params = maximise(structure, whole, running.params, running.settings)
+    found = found._replace(covariances=structure.improve(found.covariances, running.params))
     return Running(running.frame, running.settings, found, params, weight, n_steps), sums

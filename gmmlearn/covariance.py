@@ -64,11 +64,60 @@ class SingularCovariance(ValueError):
         return type(self), (self.component,)
 
 
-class _Matrix:
+class Structure:
+    """What a structure does unless it says otherwise: its second moments are its covariances."""
+
+    n_looks = 1
+    """Steps on the starting responsibilities."""
+    inits = ("precisions_init",)
+    """The arguments that give its covariances."""
+
+    def require(self, n_features):
+        """Raise ValueError unless the structure is possible for so many features."""
+
+    def publish(self, params):
+        """Return the fitted attributes that hold covariances."""
+        values = params.covariances, params.precisions_cholesky
+        values = *values, self.precisions(params.precisions_cholesky)
+        names = "covariances_", "precisions_cholesky_", "precisions_"
+        return dict(zip(names, map(self.to_public, values), strict=True))
+
+    def fitted(self, mixture):
+        """Return the covariances and factors of a fitted mixture, None where there is none."""
+        values = (getattr(mixture, n, None) for n in ("covariances_", "precisions_cholesky_"))
+        return [None if one is None else self.to_internal(np.asarray(one)) for one in values]
+
+    def first_guess(self, params, random_state):
+        """Return what the first look at the data begins with."""
+        return params
+
+    def projection(self, factors):
+        """Return what `project` needs."""
+
+    def project(self, features, Z, projection):
+        """Fill features that depend on the parameters: none."""
+
+    def add_projected(self, log_joint, features):
+        """Add their part of the log joint densities: none."""
+
+    def gather(self, resp, features):
+        """Return the sums of features (P, B) for responsibilities (K, B) that `unpack` needs."""
+        return resp @ features.T
+
+    def seen(self, covariances, factors):
+        """Return second moments of these covariances, as the M-step needs them."""
+        return covariances
+
+    def improve(self, seen, previous):
+        """Return the covariances that second moments call for."""
+        return seen
+
+
+class _Matrix(Structure):
     """What structures with a D x D matrix have in common."""
 
     isotropic = shared = False
-    correlated = True
+    made_of = "matrix"
     few = 32
     """Rows for each feature below which scoring is cheaper centred than expanded."""
 
@@ -126,11 +175,20 @@ class _Matrix:
         """Return the diagonals of the precisions (K or 1, D)."""
         return np.square(precisions_cholesky).sum(axis=2)
 
-    def thinnest(self, covariances, whole, limit):
-        """Return the least variance of each, and what `whole` (D, D) has in that direction.
+    def matrices(self, covariances, n_components, n_features):
+        """Return the covariances as full matrices (K, D, D)."""
+        return np.broadcast_to(covariances, (n_components, n_features, n_features))
+
+    def select(self, covariances, features):
+        """Return the covariances of some features."""
+        return covariances[:, features][:, :, features]
+
+    def thinnest(self, params, limit):
+        """Return the least variance of each, and what the whole mixture has in that direction.
 
         Those that cannot be below `limit`, because no precision is that large, give infinity, 0.
         """
+        covariances, whole = params.covariances, _whole(self, params)
         thin, there = np.full(len(covariances), np.inf), np.zeros(len(covariances))
         for k, covariance in enumerate(covariances):
             if np.trace(np.linalg.inv(covariance)) * limit >= 1.0:
@@ -156,11 +214,11 @@ class _Matrix:
         """Return squared distances (B,) of centred points (D, B) under one factor U."""
         return squared_norms(factor.T @ centred)
 
-    def scatter(self, centred, resp):
+    def scatter(self, centred, resp, factor=None):
         """Return sum_n r_n c_n c_n' for centred points (D, B)."""
         return (centred * resp) @ centred.T
 
-    def outer(self, offsets):
+    def outer(self, offsets, factors=None):
         """Return the outer product of each offset (K, D) with itself."""
         return offsets[:, :, None] * offsets[:, None, :]
 
@@ -176,7 +234,7 @@ class Full(_Matrix):
     name = "full"
     public_shape = ("n_components", "n_features", "n_features")
 
-    def n_statistics(self, n_features):
+    def n_statistics(self, n_features, n_components=0):
         """Number of rows of `features`."""
         return n_features * (n_features + 1) // 2 + n_features + 1
 
@@ -209,7 +267,9 @@ class Full(_Matrix):
         i, j = _upper(n_features)
         quadratic = precisions[:, i, j] * np.where(i == j, -0.5, -1.0)
         linear = (precisions @ params.means[:, :, None])[:, :, 0]
-        return np.concatenate([quadratic, linear, _constant(self, params, linear)[:, None]], axis=1)
+        return np.concatenate(
+            [quadratic, linear, constant_terms(self, params, linear)[:, None]], axis=1
+        )
 
     def common(self, Z, params):
         """Return the part of the log joint that the natural parameters leave out."""
@@ -226,7 +286,7 @@ class Full(_Matrix):
         second[:, i, j] = second[:, j, i] = packed[:, : len(i)]
         return Sums(log_prob, packed[:, -1], packed[:, len(i) : -1], second)
 
-    def centred_moments(self, second, counts, offsets):
+    def centred_moments(self, second, counts, offsets, factors=None):
         """Return the covariances about the means from sums about centres `offsets` away."""
         return second / counts[:, None, None] - self.outer(offsets)
 
@@ -247,7 +307,7 @@ class Tied(Full):
     few = 0
     public_shape = ("n_features", "n_features")
 
-    def n_statistics(self, n_features):
+    def n_statistics(self, n_features, n_components=0):
         """Number of rows of `features`."""
         return n_features + 1
 
@@ -274,7 +334,7 @@ class Tied(Full):
     def natural(self, params):
         """Return the parameters (K, P) whose product with the features is the log joint."""
         linear = params.means @ self.precisions(params.precisions_cholesky)[0]
-        return np.concatenate([linear, _constant(self, params, linear)[:, None]], axis=1)
+        return np.concatenate([linear, constant_terms(self, params, linear)[:, None]], axis=1)
 
     def common(self, Z, params):
         """Return -x' Lambda x / 2 for points (D, B)."""
@@ -288,7 +348,7 @@ class Tied(Full):
         """Return the sums about the origin that the product (K, P) and the scatter hold."""
         return Sums(log_prob, packed[:, -1], packed[:, :-1], total[None].copy())
 
-    def centred_moments(self, second, counts, offsets):
+    def centred_moments(self, second, counts, offsets, factors=None):
         """Return the covariance about the means from sums about centres `offsets` away."""
         return (second - (counts * offsets.T) @ offsets) / counts.sum()
 
@@ -297,15 +357,16 @@ class Tied(Full):
         return np.tensordot(counts / counts.sum(), values, axes=1)[None]
 
 
-class Diag:
+class Diag(Structure):
     """Each component has its own variance for each feature."""
 
     name = "diag"
     public_shape = ("n_components", "n_features")
-    isotropic = shared = correlated = False
+    isotropic = shared = False
+    made_of = "variances"
     few = 0
 
-    def n_statistics(self, n_features):
+    def n_statistics(self, n_features, n_components=0):
         """Number of rows of `features`."""
         return 2 * n_features + 1
 
@@ -365,8 +426,18 @@ class Diag:
         """Return the precisions (K, D or 1)."""
         return precisions_cholesky**2
 
-    def thinnest(self, covariances, whole, limit):
-        """Return the variance (K,) that is least beside that of `whole`, and the latter."""
+    def matrices(self, covariances, n_components, n_features):
+        """Return the variances as full matrices (K, D, D)."""
+        variances = np.broadcast_to(covariances, (n_components, n_features))
+        return variances[:, :, None] * np.eye(n_features)
+
+    def select(self, covariances, features):
+        """Return the variances of some features."""
+        return covariances[:, features]
+
+    def thinnest(self, params, limit):
+        """Return the variance (K,) that is least beside the whole mixture's, and the latter."""
+        covariances, whole = params.covariances, _whole(self, params)
         least = np.argmin(covariances / np.maximum(whole, EPS * limit), axis=1)
         return covariances[np.arange(len(least)), least], whole[least]
 
@@ -386,11 +457,11 @@ class Diag:
         """Return squared distances (B,) of centred points (D, B) under one factor 1 / std."""
         return squared_norms(centred * factor[:, None])
 
-    def scatter(self, centred, resp):
+    def scatter(self, centred, resp, factor=None):
         """Return sum_n r_n c_n^2 for centred points (D, B)."""
         return (centred * centred) @ resp
 
-    def outer(self, offsets):
+    def outer(self, offsets, factors=None):
         """Return the square of each offset (K, D)."""
         return offsets**2
 
@@ -409,7 +480,7 @@ class Diag:
         """Return the parameters (K, P) whose product with the features is the log joint."""
         precisions = self.precisions(params.precisions_cholesky)
         linear = precisions * params.means
-        constant = _constant(self, params, linear)[:, None]
+        constant = constant_terms(self, params, linear)[:, None]
         return np.concatenate([-0.5 * precisions, linear, constant], axis=1)
 
     common = Full.common
@@ -420,7 +491,7 @@ class Diag:
         first = packed[:, -1 - n_features : -1]
         return Sums(log_prob, packed[:, -1], first, packed[:, : -1 - n_features])
 
-    def centred_moments(self, second, counts, offsets):
+    def centred_moments(self, second, counts, offsets, factors=None):
         """Return the variances about the means from sums about centres `offsets` away."""
         return second / counts[:, None] - self.outer(offsets)
 
@@ -436,7 +507,7 @@ class Spherical(Diag):
     public_shape = ("n_components",)
     isotropic = True
 
-    def n_statistics(self, n_features):
+    def n_statistics(self, n_features, n_components=0):
         """Number of rows of `features`."""
         return n_features + 2
 
@@ -460,7 +531,11 @@ class Spherical(Diag):
         """Return variances in the structure's shape for (K, D)."""
         return variances.mean(axis=1, keepdims=True)
 
-    def scatter(self, centred, resp):
+    def select(self, covariances, features):
+        """Return the variances of some features: they are all the same."""
+        return covariances
+
+    def scatter(self, centred, resp, factor=None):
         """Return sum_n r_n |c_n|^2 for centred points (D, B)."""
         return squared_norms(centred) @ resp
 
@@ -468,7 +543,7 @@ class Spherical(Diag):
         """Return half the log determinant of each precision (K,)."""
         return n_features * np.log(precisions_cholesky[:, 0])
 
-    def outer(self, offsets):
+    def outer(self, offsets, factors=None):
         """Return the mean square of each offset (K, D)."""
         return np.square(offsets).mean(axis=1, keepdims=True)
 
@@ -477,20 +552,29 @@ class Spherical(Diag):
         features[-1, :] = 1.0
         features[0, :] = squared_norms(features[1:-1, :])
 
-    def centred_moments(self, second, counts, offsets):
+    def centred_moments(self, second, counts, offsets, factors=None):
         """Return the variances about the means from sums about centres `offsets` away."""
         return second / (counts[:, None] * offsets.shape[1]) - self.outer(offsets)
 
 
 STRUCTURES = {structure.name: structure for structure in (Full(), Tied(), Diag(), Spherical())}
+"""The structures that have no settings of their own; `low_rank` has the one more."""
 
 
-def _constant(structure, params, linear):
+def constant_terms(structure, params, linear):
     """Return the terms of the log joint without x, shape (K,); `linear` is Lambda mu."""
     n_features = params.means.shape[1]
     log_det = structure.log_det_precision(params.precisions_cholesky, n_features)
     mahalanobis = (linear * params.means).sum(axis=1)
     return np.log(params.weights) + log_det - 0.5 * (n_features * LOG_2PI + mahalanobis)
+
+
+def _whole(structure, params):
+    """Return the covariance of the whole mixture, in the shape of one covariance."""
+    offsets = params.means - params.weights @ params.means
+    shares = np.ones(1) if structure.shared else params.weights
+    within = np.tensordot(shares, params.covariances, axes=1)
+    return within + np.tensordot(params.weights, structure.outer(offsets), axes=1)
 
 
 _UPPER = {}

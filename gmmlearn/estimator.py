@@ -19,10 +19,20 @@ from gmmlearn.ascent import (
 )
 from gmmlearn.covariance import STRUCTURES, Parameters
 from gmmlearn.intake import rows, tabulate
+from gmmlearn.low_rank import LowRank
 from gmmlearn.progress import Progress
 from gmmlearn.scoring import Scoring
 from gmmlearn.starts import STARTS, blank, given_parameters, settings_of
 from gmmlearn.statistics import Posterior
+
+PUBLISHED = {
+    "covariances_",
+    "precisions_",
+    "precisions_cholesky_",
+    "loadings_",
+    "noise_variance_",
+}
+"""Fitted attributes, some of which each structure has."""
 
 
 class CollapsedComponentWarning(UserWarning):
@@ -36,13 +46,15 @@ class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
     ----------
     n_components : int, default=1
         Number of components K.
-    covariance_type : {"full", "tied", "diag", "spherical"}, default="full"
+    covariance_type : {"full", "tied", "diag", "spherical", "low_rank"}, default="full"
         Each component has its own matrix; all share one matrix; each has its own variance for each
-        feature; each has one variance.
+        feature; each has one variance; each has loadings W (D, rank) and a noise variance for each
+        feature, with covariance W W' + diag(noise), a factor analyser (ghahramani1996em).
     tol : float, default=1e-3
         Stop when the bound changes by less than this, in nats per sample.
     reg_covar : float, default=1e-6
-        Variance added to the diagonal of each covariance, in squared units of X.
+        Variance added to the diagonal of each covariance, in squared units of X; for low_rank, to
+        the noise.
     max_iter : int, default=100
         Largest number of EM iterations.
     n_init : int, default=1
@@ -57,7 +69,8 @@ default="kmeans"
     means_init : array-like (K, D), default=None
         Starting means instead.
     precisions_init : array-like, default=None
-        Starting precisions (inverse covariances) instead, in the shape of `precisions_`.
+        Starting precisions (inverse covariances) instead, in the shape of `precisions_`; not for
+        low_rank.
     random_state : int, RandomState or None, default=None
         Source of randomness for the starts and for `sample`.
     warm_start : bool, default=False
@@ -68,11 +81,20 @@ default="kmeans"
     verbose_interval : int, default=10
         Iterations between lines.
     fixed : set of {"weights", "means", "covariances"}, default=None
-        What stays as `weights_init`, `means_init` or `precisions_init` gave it.
+        What stays as `weights_init`, `means_init` or `precisions_init` gave it, or `loadings_init`
+        and `noise_variance_init`.
     prior_strength : float, default=0.0
         Number of imaginary samples behind each covariance, spread like all data but 1 / K of its
         volume; keeps components from collapsing. `lower_bound_` then includes the log prior, which
         is 0 where a covariance equals the prior's (fraley2007bayesian).
+    rank : int, default=1
+        For low_rank: number of factors r of each component, below the number of features. A fit
+        stores K D (r + 1) numbers for its covariances and never makes a D x D array.
+    loadings_init : array-like (K, D, rank), default=None
+        For low_rank: starting loadings instead of some turned towards the principal axes of each
+        starting cluster; together with `noise_variance_init`.
+    noise_variance_init : array-like (K, D), default=None
+        For low_rank: starting noise variances.
 
     Attributes
     ----------
@@ -81,11 +103,17 @@ default="kmeans"
     means_ : array (K, D)
         Means.
     covariances_ : array (K, D, D), (D, D), (K, D) or (K,)
-        Covariances: full, tied, diag, spherical.
+        Covariances: full, tied, diag, spherical. For low_rank (K, D, D), formed anew each time
+        somebody asks, like `precisions_` and `precisions_cholesky_`.
     precisions_ : array
         Their inverses, in the same shape.
     precisions_cholesky_ : array
         Upper triangular U with precision U U', or 1 / std, in the same shape.
+    loadings_ : array (K, D, rank)
+        For low_rank: W. Its columns are orthogonal in units of the noise, the strongest first; only
+        W W' is determined by the data.
+    noise_variance_ : array (K, D)
+        For low_rank: noise variances.
     converged_ : bool
         Whether the best fit changed by less than `tol`.
     n_iter_ : int
@@ -120,6 +148,7 @@ default="kmeans"
     weights of rows       none                                  ``sample_weight``
     ``*_init`` arrays     replaced by checked copies            left as they were passed
     ``verbose=1``         lines                                 a bar, if tqdm is installed
+    low-rank covariances  none                                  ``covariance_type="low_rank"``
     ====================  ====================================  ====================================
 
     What `X` may be, with rows that are complete or not, with weights or without; every other
@@ -132,14 +161,17 @@ default="kmeans"
     NumPy   tied             yes       yes       yes             yes
     NumPy   diag             yes       yes       yes             yes
     NumPy   spherical        yes       yes       yes             yes
+    NumPy   low_rank         yes       yes       yes             yes
     torch   full             yes       yes       no              no
     torch   tied             yes       yes       no              no
     torch   diag             yes       yes       no              no
     torch   spherical        yes       yes       no              no
+    torch   low_rank         no        no        no              no
     Dask    full             yes       yes       yes             yes
     Dask    tied             yes       yes       yes             yes
     Dask    diag             yes       yes       yes             yes
     Dask    spherical        yes       yes       yes             yes
+    Dask    low_rank         yes       yes       yes             yes
     ======  ===============  ========  ========  ==============  ====
 
     A torch tensor, float64 or float32, stays on its device: only the parameters travel there and
@@ -158,7 +190,7 @@ default="kmeans"
 
     References
     ----------
-    dempster1977maximum; bishop2006pattern, chapter 9.
+    dempster1977maximum; bishop2006pattern, chapter 9; ghahramani1996em.
 
     Examples
     --------
@@ -174,7 +206,7 @@ default="kmeans"
 
     _parameter_constraints: dict = {  # noqa: RUF012
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "covariance_type": [StrOptions(set(STRUCTURES))],
+        "covariance_type": [StrOptions({*STRUCTURES, LowRank.name})],
         "tol": [Interval(Real, 0.0, None, closed="left")],
         "reg_covar": [Interval(Real, 0.0, None, closed="left")],
         "max_iter": [Interval(Integral, 0, None, closed="left")],
@@ -187,6 +219,9 @@ default="kmeans"
         "warm_start": ["boolean"],
         "verbose": ["verbose"],
         "verbose_interval": [Interval(Integral, 1, None, closed="left")],
+        "rank": [Interval(Integral, 1, None, closed="left")],
+        "loadings_init": ["array-like", None],
+        "noise_variance_init": ["array-like", None],
         "fixed": [set, frozenset, list, tuple, None],
         "prior_strength": [Interval(Real, 0.0, None, closed="left")],
     }
@@ -210,6 +245,9 @@ default="kmeans"
         verbose_interval=10,
         fixed=None,
         prior_strength=0.0,
+        rank=1,
+        loadings_init=None,
+        noise_variance_init=None,
     ):
         self.n_components = n_components
         self.covariance_type = covariance_type
@@ -227,6 +265,9 @@ default="kmeans"
         self.verbose_interval = verbose_interval
         self.fixed = fixed
         self.prior_strength = prior_strength
+        self.rank = rank
+        self.loadings_init = loadings_init
+        self.noise_variance_init = noise_variance_init
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y=None, sample_weight=None):
@@ -371,10 +412,9 @@ default="kmeans"
         """Return whether `fit` goes on from the last fit; raise if it cannot."""
         if not (self.warm_start and hasattr(self, "converged_")):
             return False
-        shape = self._structure.shape(self.n_components, n_features)
-        if self.means_.shape != (self.n_components, n_features) or shape != np.shape(
-            self._structure.to_internal(self.covariances_)
-        ):
+        shapes = self.means_.shape, np.shape(self._structure.fitted(self)[0])
+        shape = (self.n_components, n_features)
+        if shapes != (shape, self._structure.shape(*shape)):
             raise ValueError(
                 "warm_start cannot go on: n_components, covariance_type or the number of features "
                 "differs from the last fit. Set warm_start=False."
@@ -387,9 +427,12 @@ default="kmeans"
         if any(part is None for part in given):
             X = _filled(few)
             respond = STARTS[self.init_params](X, self.n_components, few.weight, random_state)
-            before = blank(few, self.n_components)
+            respond = respond.spread(X) if structure.n_looks > 1 else respond
+            before = structure.first_guess(blank(few, self.n_components), random_state)
             settings = settings._replace(fixed=frozenset())
-            posterior, sums = step(few, respond.begin(structure, before), before, settings)
+            for _ in range(structure.n_looks):
+                posterior, sums = step(few, respond.begin(structure, before), before, settings)
+                before = posterior.params
             # Shares of all samples, which sum to less than one if only single points were taken.
             weights = posterior.params.weights * (sums.counts.sum() / few.total_weight)
             own = table.frame.leave(posterior.params._replace(weights=weights), structure)
@@ -402,9 +445,10 @@ default="kmeans"
         structure = self._structure
         params = table.frame.leave(climb.params, structure)
         self.weights_, self.means_ = params.weights, params.means
-        self.covariances_ = structure.to_public(params.covariances)
-        self.precisions_cholesky_ = structure.to_public(params.precisions_cholesky)
-        self.precisions_ = structure.to_public(structure.precisions(params.precisions_cholesky))
+        for name in PUBLISHED & vars(self).keys():  # those of another structure's fit
+            delattr(self, name)
+        for name, value in structure.publish(params).items():
+            setattr(self, name, value)
         self.converged_, self.n_iter_ = climb.converged, len(climb.lower_bounds)
         self.lower_bounds_ = [bound + table.shift for bound in climb.lower_bounds]
         self.lower_bound_ = self.lower_bounds_[-1] if self.lower_bounds_ else -np.inf

@@ -100,6 +100,7 @@ def _whole_rows(X):
 def rows(mixture, X, sample_weight, reset=True):
     """Return rows (N, D), and their weights (N,) or None; those of no weight may be left out."""
     X = points(mixture, X, reset)
+    mixture._structure.require(X.shape[1])
     weight = None if sample_weight is None else weight_for(X, sample_weight)
     kind, n_samples = kind_of(X), X.shape[0]
     if weight is not None and kind != DASK:

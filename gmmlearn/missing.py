@@ -117,7 +117,7 @@ class Part(NamedTuple):
     centred: np.ndarray
     """Expected points minus the component's mean (B, D)."""
     spread: np.ndarray
-    """Conditional covariances (P, M, M), or variances (P, M), of the missing features."""
+    """Conditional covariances (P, M, M), variances (P, M), or loadings and noise (P, M, r + 1)."""
 
 
 class Independent:
@@ -145,7 +145,7 @@ class Independent:
         variances = np.broadcast_to(self.params.covariances[k], n_features)
         return Part(log_prob, centred, variances[holes.gone])
 
-    def total_spread(self, spread, holes, resp):
+    def total_spread(self, k, spread, holes, resp):
         """Return the sum of r_n times the conditional variances, as one of the structure's."""
         shares = np.bincount(holes.pattern, resp, len(spread))[:, None]
         n_features = holes.points.shape[1]
@@ -212,7 +212,7 @@ class Correlated:
         log_det = self.log_det[slot] - _log_diagonal(np.linalg.cholesky(block))
         return spread, log_det - constant, None
 
-    def total_spread(self, spread, holes, resp):
+    def total_spread(self, k, spread, holes, resp):
         """Return the sum of r_n times the conditional covariances, (D, D)."""
         n_features = holes.points.shape[1]
         shares = np.bincount(holes.pattern, resp, len(spread))[:, None, None]
@@ -225,14 +225,64 @@ class Correlated:
         return (np.linalg.cholesky(spread) @ noise[:, :, None])[:, :, 0]
 
 
+class Factored:
+    """Factor analysers: the seen features tell of the factors, these of the missing features.
+
+    With loadings Y whitened by the noise, the factors have precision G = I + Y_o' Y_o given the
+    seen features o, and mean inverse(G) Y_o' y_o; the missing ones have loadings W_m G^-1/2.
+    """
+
+    def __init__(self, structure, params):
+        self.structure, self.params = structure, params
+        self.loadings, self.noise = params.covariances[..., :-1], params.covariances[..., -1]
+
+    def part(self, k, holes, known):
+        """Return the Part of component `k`."""
+        inverse_std, loadings = self.noise[k] ** -0.5, self.loadings[k]
+        whitened = loadings * inverse_std[:, None]
+        there = whitened[holes.seen]  # (P, O, r)
+        precision = np.eye(loadings.shape[1]) + there.swapaxes(1, 2) @ there
+        lower = np.linalg.cholesky(precision)
+        y = (holes.points - self.params.means[k]) * inverse_std
+        y[holes.rows, holes.gone_of_rows] = 0.0
+        factors = np.linalg.solve(holes.of_rows(precision), (y @ whitened)[:, :, None])[:, :, 0]
+        y -= factors @ whitened.T
+        y[holes.rows, holes.gone_of_rows] = 0.0
+        distances = np.square(y).sum(axis=1) + np.square(factors).sum(axis=1)
+        log_prob = np.log(inverse_std)[holes.seen].sum(axis=1) - _log_diagonal(lower)
+        log_prob = holes.of_rows(log_prob - 0.5 * holes.n_seen * LOG_2PI) - 0.5 * distances
+        centred = holes.points - self.params.means[k]
+        expected = (factors @ loadings.T)[holes.rows, holes.gone_of_rows]
+        centred[holes.rows, holes.gone_of_rows] = expected
+        turned = np.linalg.solve(lower, loadings[holes.gone].swapaxes(1, 2)).swapaxes(1, 2)
+        noise = self.noise[k][holes.gone]
+        return Part(log_prob, centred, np.concatenate([turned, noise[:, :, None]], axis=2))
+
+    def total_spread(self, k, spread, holes, resp):
+        """Return the sum of r_n times the conditional covariances, as the M-step sees them."""
+        shares = np.bincount(holes.pattern, resp, len(spread))[:, None, None]
+        factors = self.params.precisions_cholesky[k][
+            np.insert(holes.gone, holes.gone.shape[1], -1, 1)
+        ]
+        values = shares * self.structure.seen(spread, factors)
+        total = np.zeros(self.params.covariances.shape[1:])
+        np.add.at(total, holes.gone, values)
+        return total
+
+    def colour(self, noise, spread):
+        """Return standard normal rows (B, M) with the conditional covariances."""
+        return self.structure.colour(noise[:, None], self.structure.factor(spread))[:, 0]
+
+
 def _log_diagonal(factors):
     """Return the sum of logarithms (P,) of each factor's diagonal."""
     return np.log(np.diagonal(factors, axis1=1, axis2=2)).sum(axis=1)
 
 
 def completion(structure, params):
-    """Return how one set of parameters completes rows: an Independent or a Correlated."""
-    return (Correlated if structure.correlated else Independent)(structure, params)
+    """Return how one set of parameters completes rows: one of the classes above."""
+    kinds = {"variances": Independent, "matrix": Correlated, "loadings": Factored}
+    return kinds[structure.made_of](structure, params)
 
 
 class Gap:
@@ -240,7 +290,7 @@ class Gap:
 
     Parameters
     ----------
-    kind : Independent or Correlated
+    kind : Independent, Correlated or Factored
     holes : Holes
     """
 
@@ -270,14 +320,15 @@ class Gap:
             centred = (centred + offset).T
             first[k] = centred @ resp[k]
             slot = second[k % len(second)]
-            slot += self.structure.scatter(centred, resp[k])
-            slot += self.kind.total_spread(spread, self.holes, resp[k])
+            factors = self.params.precisions_cholesky
+            slot += self.structure.scatter(centred, resp[k], factors[k % len(factors)])
+            slot += self.kind.total_spread(k, spread, self.holes, resp[k])
         return [counts, first, second]
 
     def mean(self, resp):
         """Return the mean of the missing values (B, M) given the seen ones."""
         return sum(
-            resp[k, :, None] * self._expected(k, slice(None)) for k in range(len(self.params.means))
+            resp[k, :, None] * self.expected(k, slice(None)) for k in range(len(self.params.means))
         )
 
     def draw(self, resp, rng):
@@ -288,10 +339,10 @@ class Gap:
         for k in np.unique(labels):
             members = np.flatnonzero(labels == k)
             spread = self.part(k).spread[self.holes.pattern[members]]
-            drawn[members] = self.kind.colour(drawn[members], spread) + self._expected(k, members)
+            drawn[members] = self.kind.colour(drawn[members], spread) + self.expected(k, members)
         return drawn
 
-    def _expected(self, k, members):
+    def expected(self, k, members):
         """Return what component `k` expects of the missing values (B, M) of some rows."""
         gone, rows = self.holes.gone_of_rows[members], self.holes.rows[members]
         return self.params.means[k][gone] + self.part(k).centred[rows, gone]

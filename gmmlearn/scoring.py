@@ -7,10 +7,12 @@ import numpy as np
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from gmmlearn._validation import as_count
+from gmmlearn._validation import as_count, as_features, as_numbers
 from gmmlearn.arrays import DASK, NUMPY, TORCH, empty, kind_of, namespace, refuse
-from gmmlearn.covariance import STRUCTURES, Parameters
+from gmmlearn.covariance import Parameters
 from gmmlearn.intake import points, tabulate, weight_for
+from gmmlearn.low_rank import dense_attribute, structure_of
+from gmmlearn.missing import Gap, Holes, completion
 from gmmlearn.mixture import Mixture
 from gmmlearn.statistics import Posterior, normalise
 from gmmlearn.table import Frame
@@ -22,22 +24,21 @@ class Scoring:
     @property
     def _structure(self):
         """The covariance structure, an object of `covariance`."""
-        return STRUCTURES[self.covariance_type]
+        return structure_of(self.covariance_type, self.rank)
 
     def _params_in(self, frame=None):
         """Return the fitted parameters in `frame`, or in the units of X."""
         structure = self._structure
-        factors = getattr(self, "precisions_cholesky_", None)
-        covariances = getattr(self, "covariances_", None)
-        if factors is not None:
-            factors = structure.to_internal(np.asarray(factors))
-        if covariances is not None:
-            covariances = structure.to_internal(np.asarray(covariances))
+        covariances, factors = structure.fitted(self)
         # Either may be missing where somebody set the other by hand.
         factors = structure.factor(covariances) if factors is None else factors
         covariances = structure.invert(factors) if covariances is None else covariances
         params = Parameters(self.weights_, self.means_, covariances, factors)
         return params if frame is None else frame.enter(params, structure)
+
+    def __getattr__(self, name):
+        """Return the full matrices of low-rank covariances, formed when somebody asks."""
+        return dense_attribute(self, name)
 
     def _prepared(self, X):
         """Return a Table of `X` in the mixture's own frame, and the Posterior."""
@@ -195,14 +196,7 @@ class Scoring:
             With `log_prob`, `responsibilities`, `sample`, `marginal` and `condition`.
         """
         check_is_fitted(self)
-        params, (n_components, n_features) = self._params_in(), self.means_.shape
-        roots = self._structure.roots(params.precisions_cholesky)
-        if roots.ndim == 2:
-            roots = np.broadcast_to(roots, (n_components, n_features))[:, :, None] * np.eye(
-                n_features
-            )
-        full = np.broadcast_to(roots @ roots.swapaxes(1, 2), (n_components, n_features, n_features))
-        return Mixture(params.weights / params.weights.sum(), params.means, full)
+        return self.marginal(np.arange(self.means_.shape[1]))
 
     def marginal(self, features):
         """Return the mixture of some features alone (eq. mixture-marginal).
@@ -217,7 +211,12 @@ class Scoring:
         Mixture
             Over the F features named.
         """
-        return self.mixture().marginal(features)
+        check_is_fitted(self)
+        params, structure = self._params_in(), self._structure
+        features = as_features(features, params.means.shape[1])
+        weights, means = params.weights / params.weights.sum(), params.means[:, features]
+        covariances = structure.select(params.covariances, features)
+        return Mixture(weights, means, structure.matrices(covariances, *means.shape))
 
     def condition(self, features, values):
         """Return the mixture of the other features, given these (eq. mixture-conditional).
@@ -236,7 +235,22 @@ class Scoring:
         Mixture
             Over the remaining D - G features, in increasing order of index.
         """
-        return self.mixture().condition(features, values)
+        check_is_fitted(self)
+        params, structure = self._params_in(), self._structure
+        known = as_features(features, params.means.shape[1], leave_some=True)
+        values = as_numbers(values, "values", 1, f"({len(known)},)")
+        if len(values) != len(known):
+            raise ValueError(
+                f"values has {len(values)} entries, but features names {len(known)}. Pass one each."
+            )
+        row = np.full((1, params.means.shape[1]), np.nan)
+        row[0, known] = values
+        gap = Gap(completion(structure, params), Holes(row, np.zeros(1, int)))
+        weights = gap.log_joint()
+        normalise(weights)
+        means = np.stack([gap.expected(k, slice(None))[0] for k in range(len(weights))])
+        spread = np.stack([gap.part(k).spread[0] for k in range(len(weights))])
+        return Mixture(weights[:, 0], means, structure.matrices(spread, *means.shape))
 
     def sample(self, n_samples=1, random_state=None):
         """Draw points from the mixture (eq. mixture-latent).

@@ -5,6 +5,7 @@ import numpy as np
 from gmmlearn._validation import as_numbers, as_probabilities
 from gmmlearn.ascent import Settings
 from gmmlearn.covariance import Parameters
+from gmmlearn.low_rank import LowRank
 from gmmlearn.missing import Gap, completion
 
 
@@ -16,7 +17,13 @@ class _Start:
 
     def begin(self, structure, params):
         """Remember the parameters that fill missing values, before there are better ones."""
+        self.structure, self.params = structure, params
+        self.projection = structure.projection(params.precisions_cholesky)
         self.completion = completion(structure, params)
+        return self
+
+    def spread(self, X):
+        """Return a start like this one in which components have more than a point each."""
         return self
 
     def on(self, table):
@@ -66,6 +73,12 @@ class Single(_Start):
         self.indices = indices
         # A sweep multiplies by the row's weight; one point counts once whatever its weight.
         self.shares = np.ones(len(indices)) if weight is None else 1.0 / weight[indices]
+
+    def spread(self, X):
+        """Return the start in which each point belongs to the nearest of the single points."""
+        from sklearn.metrics import pairwise_distances_argmin
+
+        return Labels(pairwise_distances_argmin(X, X[self.indices]), len(self.indices))
 
     def respond(self, block, features, Z):
         """Return 0 and responsibilities (K, B), one entry for each component overall."""
@@ -151,9 +164,39 @@ def given_parameters(mixture, n_features):
     if mixture.means_init is not None:
         means = as_numbers(mixture.means_init, "means_init", 2, "(n_components, n_features)")
         _require_shape(means, shape, "means_init")
-    if mixture.precisions_init is not None:
-        covariances, factors = _given_precisions(mixture, shape)
+    structure, names = mixture._structure, ("precisions_init", *LowRank.inits)
+    passed = {name for name in names if getattr(mixture, name) is not None}
+    if passed - {*structure.inits}:
+        raise ValueError(
+            f"{min(passed - {*structure.inits})} does not fit covariance_type="
+            f"{structure.name!r}. Use {' and '.join(structure.inits)}."
+        )
+    if passed:
+        given = _given_loadings if passed & {*LowRank.inits} else _given_precisions
+        covariances, factors = given(mixture, shape)
     return weights, means, covariances, factors
+
+
+def _given_loadings(mixture, shape):
+    """Return the covariances and factors of `loadings_init` and `noise_variance_init`."""
+    structure, parts = mixture._structure, []
+    for name, n_dims, expected in (
+        ("loadings_init", 3, (*shape, structure.rank)),
+        ("noise_variance_init", 2, shape),
+    ):
+        if getattr(mixture, name) is None:
+            raise ValueError(
+                f"{name} is None. Pass loadings_init and noise_variance_init, or none."
+            )
+        parts.append(as_numbers(getattr(mixture, name), name, n_dims, str(expected)))
+        _require_shape(parts[-1], expected, name)
+    if not (parts[1] > 0).all():
+        raise ValueError(
+            f"noise_variance_init has an entry that is not positive ({parts[1].min():g}). Use a "
+            "small variance instead."
+        )
+    covariances = np.concatenate([parts[0], parts[1][..., None]], axis=2)
+    return covariances, structure.factor(covariances)
 
 
 def _given_precisions(mixture, shape):
@@ -186,7 +229,8 @@ def settings_of(mixture, table, given, warm):
         if name not in known:
             raise ValueError(f"fixed names {name!r}. Use 'weights', 'means', 'covariances'.")
         if known[name] is None and not warm:
-            source = "precisions_init" if name == "covariances" else f"{name}_init"
+            inits = mixture._structure.inits
+            source = " and ".join(inits) if name == "covariances" else f"{name}_init"
             raise ValueError(f"fixed names {name!r}, but {source} is None. Pass what to keep.")
     prior = blank(table, mixture.n_components).covariances
     reg_covar = mixture.reg_covar / table.frame.scale**2

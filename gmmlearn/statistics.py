@@ -46,6 +46,7 @@ class Posterior:
 
     def __init__(self, structure, params, few=False, eps=EPS):
         self.structure, self.params, self.natural = structure, params, None
+        self.projection = structure.projection(params.precisions_cholesky)
         if few:
             self.exact = np.arange(len(params.means))
             return
@@ -79,10 +80,13 @@ class Posterior:
         """Return log pi_k + log N(x; ...) (K, B), without the structure's common term."""
         if self.natural is None:
             log_joint = empty((len(self.params.weights), Z.shape[1]), like=Z)
-        elif features.shape[0] < LONG_ROWS or not isinstance(features, np.ndarray):
-            log_joint = self.natural @ features
         else:
-            log_joint = np.ascontiguousarray((features.T @ self.natural.T).T)
+            of_x = features[-self.natural.shape[1] :, :]
+            if of_x.shape[0] < LONG_ROWS or not isinstance(of_x, np.ndarray):
+                log_joint = self.natural @ of_x
+            else:
+                log_joint = np.ascontiguousarray((of_x.T @ self.natural.T).T)
+            self.structure.add_projected(log_joint, features)
         for k in self.exact:
             log_joint[int(k), :] = self._centred_log_joint(int(k), Z)
         return log_joint
@@ -104,6 +108,8 @@ class Posterior:
         if block.starts is not None:
             return self.gap(table.load_holes(block)).log_joint()
         features, Z = table.load(block, self.natural is not None)
+        if self.natural is not None:
+            self.structure.project(features, Z, self.projection)
         log_joint = self.log_joint(features, Z)
         if self.common_is_left_out:
             log_joint += self.structure.common(Z, self.params)
@@ -204,7 +210,10 @@ def _visit(table, block, posterior, centres, exact):
     """Return log p, the product, sums about centres, and sums of incomplete rows, or 0 each."""
     packed = len(exact) < centres.shape[0]
     if block.starts is None:
-        features, Z = table.load(block, packed or posterior.natural is not None)
+        expanded = packed or posterior.natural is not None
+        features, Z = table.load(block, expanded)
+        if expanded:
+            table.structure.project(features, Z, posterior.projection)
         log_norm, resp = posterior.respond(block, features, Z)
     else:
         gap = posterior.gap(table.load_holes(block))
@@ -215,11 +224,12 @@ def _visit(table, block, posterior, centres, exact):
     log_prob = table.xp.sum(log_norm, dtype=table.wide)
     if block.starts is not None:
         return [log_prob, 0.0, None, gap.sums(resp, centres)]
-    product = table.widen(resp @ features.T) if packed else 0.0
-    return [log_prob, product, _about(table, Z, resp, centres, exact), None]
+    product = table.widen(table.structure.gather(resp, features)) if packed else 0.0
+    factors = posterior.params.precisions_cholesky
+    return [log_prob, product, _about(table, Z, resp, centres, exact, factors), None]
 
 
-def _about(table, Z, resp, centres, exact):
+def _about(table, Z, resp, centres, exact, factors):
     """Return counts, first and second sums of points (D, B) about the centres of `exact`."""
     if not len(exact):
         return []
@@ -230,5 +240,6 @@ def _about(table, Z, resp, centres, exact):
         centred, share = Z - centres[k, :][:, None], resp[k, :]
         counts[row] = table.xp.sum(share)
         first[row, :] = centred @ share
-        second[row % second.shape[0], ...] += table.structure.scatter(centred, share)
+        part = table.structure.scatter(centred, share, factors[k % factors.shape[0], ...])
+        second[row % second.shape[0], ...] += part
     return [table.widen(part) for part in (counts, first, second)]

@@ -131,7 +131,7 @@ class Table:
         self.n_samples, self.n_features = X.shape
         total = self.n_samples if weight is None else self.xp.sum(weight, dtype=self.wide)
         self.total_weight = float(total)
-        self.n_statistics = structure.n_statistics(self.n_features)
+        self.n_statistics = structure.n_statistics(self.n_features, n_components)
         # An exponential costs about as much as 32 multiplications.
         self.work = self.n_samples * (self.n_statistics + 32) * n_components
         if not with_features:

@@ -150,7 +150,7 @@ def expected_failures(mixture):
 
 
 @parametrize_with_checks(
-    [GaussianMixture(k, covariance_type=one) for one in TYPES for k in (1, 3)],
+    [GaussianMixture(k, covariance_type=one) for one in (*TYPES, "low_rank") for k in (1, 3)],
     expected_failed_checks=expected_failures,
 )
 @pytest.mark.filterwarnings("ignore")

@@ -59,7 +59,7 @@ def assert_sound(mixture, X):
         assert np.isfinite(getattr(mixture, name)).all(), name
     assert mixture.weights_.sum() == 1 or abs(mixture.weights_.sum() - 1) < 1e-12
     variances = mixture.covariances_
-    if mixture.covariance_type in ("full", "tied"):
+    if mixture.covariance_type in ("full", "tied", "low_rank"):
         variances = np.diagonal(variances, axis1=-2, axis2=-1)
     assert (variances > 0).all()
     resp = mixture.predict_proba(X)

@@ -20,6 +20,7 @@ FLOORS = [
     {"em", "scale_mixture"},
     # The tool, from its arithmetic up to scikit-learn's interface.
     {"covariance", "progress"},
+    {"low_rank"},
     {"missing"},
     {"table"},
     {"device"},
