@@ -2,10 +2,18 @@
 
 import numpy as np
 import pytest
+from scipy.ndimage import median_filter
 from scipy.stats import chisquare, kstest
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from gmmlearn import scenes
-from gmmlearn.scenes._year import LENGTHS, STARTS, season_of
+from gmmlearn.scenes._canvas import Canvas, Dice, _noise, noise
+from gmmlearn.scenes._land import paint_land
+from gmmlearn.scenes._light import light
+from gmmlearn.scenes._trees import _plant
+from gmmlearn.scenes._year import LENGTHS, STARTS, nature, season_of
 from gmmlearn.scenes.labels import MARGIN, WEATHER_SHARES
 
 JUNE = 170.0
@@ -164,3 +172,180 @@ def test_scene_is_the_same_at_every_size():
     distance = np.abs(small[:, None] - halved[None]).mean(axis=(2, 3, 4))
     np.testing.assert_array_equal(distance.argmin(axis=1), np.arange(40))
     assert np.diag(distance).mean() < 0.05 < distance.mean() / 4
+
+
+def brightness(images):
+    """Return the luma, 0 to 1, of pictures (N, H, W, 3) in [-1, 1]."""
+    return (images + 1) / 2 @ np.array([0.299, 0.587, 0.114])
+
+
+def pair(first, second, n_samples=60, **shared):
+    """Return the same scenes under two conditions, by the same random numbers."""
+    return (
+        scenes.render(labelled(n_samples, **shared | change), rng=0) for change in (first, second)
+    )
+
+
+def test_sun_rises_on_the_left_and_sets_on_the_right():
+    morning, evening = (brightness(x)[:, :14] for x in pair({"time": 0}, {"time": 2}))
+    thirds = [
+        (x[..., :10].mean(axis=(1, 2)), x[..., -10:].mean(axis=(1, 2))) for x in (morning, evening)
+    ]
+    assert (thirds[0][0] > thirds[0][1]).all()
+    assert (thirds[1][0] < thirds[1][1]).all()
+
+
+def test_evening_is_redder_and_night_darker_than_day():
+    day, evening = pair({"time": 1}, {"time": 2})
+    night = scenes.render(labelled(60, time=3), rng=0)
+    redness = [(x[:, :16, :, 0] - x[:, :16, :, 2]).mean(axis=(1, 2)) for x in (day, evening)]
+    assert (redness[1] > redness[0] + 0.3).all()
+    assert (brightness(night).mean(axis=(1, 2)) < 0.55 * brightness(day).mean(axis=(1, 2))).all()
+    # But the land can still be seen, and its colours told apart.
+    land = night[:, 22:]
+    assert brightness(land).mean() > 0.12
+    assert (land.std(axis=(1, 2)).max(axis=1) > 0.02).all()
+
+
+def test_rain_and_clouds_take_the_blue_from_the_sky():
+    clear, rain = pair({"weather": 0}, {"weather": 2})
+    cloudy = scenes.render(labelled(60, weather=1), rng=0)
+    clear, cloudy, rain = (
+        (x[:, :10, :, 2] - x[:, :10, :, 0]).mean(axis=(1, 2)) for x in (clear, cloudy, rain)
+    )
+    assert (rain < 0.5 * clear).all()
+    assert (cloudy < 0.85 * clear).all()
+
+
+def specks(images):
+    """Return how many pixels of the upper half stand out brightly from their surroundings."""
+    luma = brightness(images)[:, :16]
+    around = np.stack([median_filter(x, size=3) for x in luma])
+    return (luma - around > 0.08).sum(axis=(1, 2))
+
+
+def test_snow_falls_only_where_the_label_says_so():
+    january = {"day": 15.0, "time": 1}
+    snow, rain = (specks(x) for x in pair({"weather": 3}, {"weather": 2}, **january))
+    cloudy = specks(scenes.render(labelled(60, **january, weather=1), rng=0))
+    assert (snow > rain).all()
+    assert snow.min() > 2 * np.median(cloudy)
+    assert np.mean(snow > cloudy) > 0.9
+    # Even in June, if one asks for it.
+    june = specks(scenes.render(labelled(60, weather=3), rng=0))
+    assert june.min() > 8
+
+
+def test_snow_lies_in_winter_alone():
+    winter, summer = (x[:, 26:] for x in pair({"day": 15.0}, {"day": 200.0}))
+    whiteness = [x.min(axis=-1).mean(axis=(1, 2)) for x in (winter, summer)]
+    assert (whiteness[0] > whiteness[1] + 0.15).all()
+    greenness = [(x[..., 1] - x[..., 0]).mean(axis=(1, 2)) for x in (winter, summer)]
+    assert np.mean(greenness[1] > greenness[0]) > 0.9
+
+
+def test_nature_follows_the_year():
+    fortune = np.linspace(0, 0.999, 7)
+
+    def on(day):
+        return nature(np.full(7, float(day)), fortune)
+
+    january, april, july, october = on(15), on(105), on(197), on(288)
+    assert (january.leaves < 0.01).all()
+    assert (january.snow > 0.44).all()
+    assert (april.flowers > 0.6).all()
+    assert (april.fresh > 0.9).all()
+    assert (july.leaves > 0.99).all()
+    assert (october.autumn > 0.99).all()
+    assert (october.litter > 0.5).all()
+    for now, shares in ((july, "blossom autumn litter snow"), (january, "blossom flowers litter")):
+        for share in shares.split():
+            assert getattr(now, share).max() < 0.06, share
+
+
+@pytest.mark.parametrize("fortune", [0.0, 0.4, 0.99])
+def test_nature_is_continuous_all_around_the_year(fortune):
+    days = np.arange(0, 365, 0.25)
+    shares = np.array(nature(days, np.full(len(days), fortune)))
+    assert shares.min() >= 0
+    assert shares.max() <= 1
+    steps = np.abs(np.roll(shares, -1, axis=1) - shares)  # the last step leads into the new year
+    assert steps.max() < 0.03
+
+
+def test_year_is_shown_without_a_jump():
+    images, labels = scenes.through_the_year(365, rng=1, size=16, time="day", n_trees=2)
+    np.testing.assert_array_equal(labels.day, np.arange(365.0))
+    np.testing.assert_array_equal(labels.season, season_of(labels.day))
+    assert {int(v[0]) for v in labels[2:]} == {1, 0, 2}
+    steps = np.abs(np.roll(images, -1, axis=0) - images).mean(axis=(1, 2, 3))
+    assert steps.max() < 0.04
+    assert np.abs(images[15] - images[197]).mean() > 0.2
+    snowy = scenes.through_the_year(4, rng=1, weather="snow").labels
+    np.testing.assert_array_equal(snowy.weather, 3)
+    for given, message in (({"day": 3}, "day cannot be given"), ({"season": 1}, "season cannot")):
+        with pytest.raises(ValueError, match=message):
+            scenes.through_the_year(4, rng=0, **given)
+    with pytest.raises(ValueError, match="weather must be one value"):
+        scenes.through_the_year(2, rng=0, weather=["rain", "clear"])
+
+
+def test_as_many_trees_stand_apart_as_the_label_says():
+    n_trees = np.arange(100) % (scenes.MAX_TREES + 1)
+    labels = labelled(100, day=15.0)._replace(n_trees=n_trees)
+    images, empty = (
+        scenes.render(x, 64, rng=3) for x in (labels, labels._replace(n_trees=0 * n_trees))
+    )
+    differs = np.abs(images - empty).max(axis=-1) > 0.05
+    for picture, n in zip(differs, n_trees, strict=True):
+        assert picture.any() == (n > 0)
+    # Where the painter plants them: the picture differs there, and nowhere far from them.
+    dice = Dice(np.random.default_rng(3).random((100, Dice.WIDTH), np.float32))
+    trees = _plant(n_trees, dice, _land(labels, dice, 128))
+    np.testing.assert_array_equal(np.bincount(trees.which, minlength=100), n_trees)
+    near = np.zeros((100, 64), dtype=bool)
+    for which, x, foot in zip(trees.which, trees.x, trees.foot, strict=True):
+        column, row = int(64 * x), int(64 * foot)
+        trunk = differs[which, row - 6 : row, max(column - 2, 0) : column + 3]
+        assert trunk.any(axis=1).mean() > 0.8
+        near[which, max(column - 13, 0) : column + 14] = True
+        apart = np.abs(trees.x[trees.which == which] - x)
+        assert np.sort(apart)[1:].min(initial=1.0) > 0.09
+    assert not (differs.any(axis=1) & ~near).any()
+
+
+def _land(labels, dice, side):
+    canvas = Canvas(len(labels.day), side // 2)
+    lit = light(labels.time, labels.weather, dice)
+    return paint_land(canvas, labels, nature(labels.day, dice["year"][:, 0]), lit, dice)
+
+
+def test_no_two_springs_look_alike():
+    images = scenes.render(labelled(150, day=105.0, n_trees=2), rng=0)
+    flat = images.reshape(150, -1)
+    distance = np.abs(flat[:, None, ::7] - flat[None, :, ::7]).mean(axis=-1)
+    assert distance[np.triu_indices(150, 1)].min() > 0.08
+
+
+def test_mean_colour_does_not_give_the_season_away():
+    images, labels = scenes.make_scenes(2400, rng=11)
+    colour = images.mean(axis=(1, 2), dtype=np.float64)
+    linear = make_pipeline(StandardScaler(), LogisticRegression())
+    linear.fit(colour[:1600], labels.season[:1600])
+    right = linear.score(colour[1600:], labels.season[1600:])
+    assert 0.4 < right < 0.65
+
+
+def test_noise_is_uniform_and_repeats_without_a_seam():
+    at = np.random.default_rng(0).random((50, 2))
+    for kind in ("clouds", "patches", "leaves"):
+        tile = noise(kind, 64, np.zeros((1, 2)), 64, 64)
+        wide = _noise(kind, 64)
+        np.testing.assert_array_equal(wide[:64, :64], wide[128:, 128:])
+        np.testing.assert_allclose(
+            np.quantile(wide[:128, :128], [0.1, 0.5, 0.9]), [0.1, 0.5, 0.9], atol=1e-3
+        )
+        steps = np.abs(np.diff(wide[:129], axis=0)).mean(axis=1)
+        assert steps[127] < 1.3 * steps[:127].mean()  # no seam where the tile begins again
+        assert noise(kind, 64, at, 20, 30).shape == (50, 20, 30)
+        assert tile.dtype == np.float32

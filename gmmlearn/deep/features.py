@@ -209,5 +209,11 @@ def load_judge(name):
         raise ValueError(f"name is {name!r}. Use one of: {', '.join(PLANS)}.")
     judge = Judge(PLANS[name])
     weights = recorded.load_weights(f"judge_{name}")
-    judge.load_state_dict({key: torch.from_numpy(array) for key, array in weights.items()})
+    try:
+        judge.load_state_dict({key: torch.from_numpy(array) for key, array in weights.items()})
+    except RuntimeError:
+        raise ValueError(
+            f"judge_{name} does not fit the network of this version of the package. "
+            "Install the package again, or run benchmarks/judges.py."
+        ) from None
     return judge.eval().requires_grad_(False)

@@ -1,4 +1,34 @@
-"""Four seasons: small colour pictures of a landscape, drawn by rule, with their true labels."""
+"""Four seasons: small colour pictures of a landscape, drawn by rule, with their true labels.
+
+Data card
+---------
+Made by
+    Code alone: nothing is downloaded, no photograph and no person's work is in it. As many pictures
+    as one wants; a seed gives the same ones again (`make_scenes`).
+Pictures
+    Float32 (N, size, size, 3) in [-1, 1], sides of 16, 32, 64 or 128 pixels, supersampled 2 x 2.
+    The same scene can be had at every size.
+Labels
+    day, in [0, 365), and what follows from it, the season (meteorological: spring begins on
+    1 March); time of day; weather; number of trees in front, 0 to 4. They are true by construction.
+How labels are drawn
+    Season, time and number of trees uniform and independent, the weather given the season, the day
+    uniform in the middle 80 % of its season (`sample_labels`). Between the seasons nature changes
+    within about two weeks, and there a picture's season is a matter of opinion.
+What varies within a label
+    Horizon, mountains, hills and their woods; meadow, furrowed or ripe field; kinds, places and
+    shapes of trees (oak, poplar, birch, fir), which of them blossom and in which colour; flowers,
+    fallen leaves; how much snow lies; a cabin; sun, moon and its phase, stars, clouds; colours of
+    sky and light; exposure, contrast and tint.
+What to see
+    Winter: snow on the ground, bare trees. Spring: flowers, blossom, light green. Summer: deep
+    green, ripening gold. Autumn: red and yellow leaves on trees and ground and in the air. The
+    morning's sun is low on the left, the evening's on the right.
+Limits
+    A painter's year in a temperate climate, not a model of nature: every night has a moon, noon's
+    sun may stand anywhere above, trees hide no more of each other than twigs. The mean colour alone
+    tells a linear classifier little of the season (`tests/test_scenes.py` measures it).
+"""
 
 from typing import NamedTuple
 
