@@ -459,6 +459,54 @@ def test_bootstrap_refuses_what_is_not_a_number():
         metrics.bootstrap_interval(np.mean, REAL, level=95)
 
 
+# --- faults -----------------------------------------------------------------------------------
+
+
+def test_faulty_samples_have_their_faults_and_no_other():
+    train, pool = datasets.digits("train"), datasets.digits("test")
+    before = pool.X.copy(), train.X.copy()
+    found = metrics.faulty_samples(pool, train, 200, rng=0, missing=7)
+    rows = {
+        name: {x.tobytes(): y for x, y in zip(*source, strict=True)}
+        for name, source in (("pool", pool), ("train", train))
+    }
+    for name, source in (("honest", "pool"), ("copies", "train"), ("class missing", "pool")):
+        X, labels = found[name]
+        assert all(rows[source][x.tobytes()] == y for x, y in zip(X, labels, strict=True))
+        assert len({x.tobytes() for x in X}) == 200
+    assert 7 in found["honest"].labels and 7 not in found["class missing"].labels
+    X = {name: labelled.X for name, labelled in found.items()}
+    for name, clean, std in (("noisy", "honest", 0.1), ("smudged copies", "copies", 0.2)):
+        inner = (X[clean] > 5) & (X[clean] < 11)  # where clipping does little
+        assert (X[name] - X[clean])[inner].std() == pytest.approx(16 * std, rel=0.1)
+        assert X[name].min() == 0 and X[name].max() == 16
+        np.testing.assert_array_equal(found[name].labels, found[clean].labels)
+    # Blur keeps the ink (but for the border) of each picture by itself, and lowers contrast.
+    ink, blurred = X["honest"].sum(axis=(1, 2)), X["blurred"].sum(axis=(1, 2))
+    np.testing.assert_allclose(blurred, ink, rtol=0.1)
+    assert X["blurred"].std() < 0.9 * X["honest"].std()
+    assert (X["one repeated"] == X["honest"][0]).all()
+    assert (found["one repeated"].labels == found["honest"].labels[0]).all()
+    np.testing.assert_array_equal(pool.X, before[0])
+    np.testing.assert_array_equal(train.X, before[1])
+    again = metrics.faulty_samples(pool, train, 200, rng=0, missing=7)
+    np.testing.assert_equal(found, again)
+
+
+def test_faulty_samples_refuse_too_few_pictures():
+    train, pool = datasets.digits("train"), datasets.digits("test")
+    with pytest.raises(ValueError, match="pool has 500 pictures, fewer than n_samples = 600"):
+        metrics.faulty_samples(pool, train, 600)
+    with pytest.raises(ValueError, match="pool without class 3 has"):
+        metrics.faulty_samples(pool, train, 490, missing=3)
+    with pytest.raises(ValueError, match=r"pool\.labels has shape \(499,\)"):
+        metrics.faulty_samples((pool.X, pool.labels[1:]), train, 10)
+    with pytest.raises(ValueError, match=r"train\.X has shape \(1000, 64\)"):
+        metrics.faulty_samples(pool, (train.X.reshape(1000, 64), train.labels), 10)
+    with pytest.raises(ValueError, match="blur must be"):
+        metrics.faulty_samples(pool, train, 10, blur=-1)
+
+
 # --- all --------------------------------------------------------------------------------------
 
 PAIRS = {

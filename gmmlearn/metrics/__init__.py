@@ -12,6 +12,7 @@ from gmmlearn.metrics.distances import (
     kernel_distance,
     kernel_distance_blocks,
 )
+from gmmlearn.metrics.faults import faulty_samples
 from gmmlearn.metrics.intervals import Interval, agreement, bits_per_pixel, bootstrap_interval
 from gmmlearn.metrics.neighbours import (
     NearestDistance,
@@ -31,6 +32,7 @@ __all__ = [
     "agreement",
     "bits_per_pixel",
     "bootstrap_interval",
+    "faulty_samples",
     "frechet_distance",
     "frechet_distance_gaussians",
     "kernel_distance",
