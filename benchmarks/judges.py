@@ -39,7 +39,7 @@ SCENE_SEEDS = {"train": 1001, "validation": 1002, "test": 1003}
 N_SCENES = {"train": 20_000, "validation": 3_000, "test": 5_000}
 DIGIT_SEEDS = range(5)
 """The judge that is kept is the one with the lowest loss on the validation part."""
-EPOCHS = {"digits": 80, "scenes": 10}
+EPOCHS = {"digits": 80, "scenes": 18}
 BATCH = {"digits": 64, "scenes": 128}
 N_COMPONENTS = {"digits": (8, 40), "scenes": (30, 200)}
 """Principal components that rebuilt pictures keep in training, from and to."""
@@ -90,15 +90,16 @@ class Spoiler:
         return both.permute(0, 2, 3, 1).reshape(images.shape)
 
     def __call__(self, images, rng):
-        """Spoil half of a batch: of it a half is rebuilt, a half blurred, all of it made noisy."""
+        """Spoil half of a batch: two thirds of it rebuilt, one third blurred, all of it noisy."""
         images = images.clone()
-        quarter = len(images) // 4
-        rebuilt, blurred = slice(0, quarter), slice(quarter, 2 * quarter)
-        images[rebuilt] = self.rebuild(images[rebuilt], int(rng.integers(*self.range)))
+        sixth = len(images) // 6
+        rebuilt, blurred = slice(0, 2 * sixth), slice(2 * sixth, 3 * sixth)
+        n_components = int(np.exp(rng.uniform(*np.log(self.range))))
+        images[rebuilt] = self.rebuild(images[rebuilt], n_components)
         images[blurred] = self.blur(images[blurred], float(rng.uniform(0.3, 1.2)))
         spread = (self.high - self.low) * rng.uniform(0.0, 0.03)
-        noise = torch.from_numpy(rng.standard_normal((2 * quarter, *self.shape), np.float32))
-        images[: 2 * quarter] += spread * noise
+        noise = torch.from_numpy(rng.standard_normal((3 * sixth, *self.shape), np.float32))
+        images[: 3 * sixth] += spread * noise
         return images.clip(self.low, self.high)
 
 
