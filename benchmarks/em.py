@@ -3,7 +3,8 @@
 Every library starts from the same parameters and makes the same ten iterations in float64 with
 the same thread limit, in turn; the ratio of each pair of runs is taken before the median (of
 pomegranate one run). Prints a table and writes gmmlearn/recorded/em.json. pomegranate is optional:
-pip install pomegranate.
+pip install pomegranate. Where there is a CUDA card, tensors on it are fitted as well, against
+scikit-learn on the same card, by em_card.py.
 """
 
 import argparse
@@ -178,6 +179,14 @@ def print_memory(which, size):
     print(tracemalloc.get_traced_memory()[1] / 2**20)
 
 
+def cards():
+    """Return the graphics card's name and its rows, from em_card.py; or "not measured", []."""
+    card = Path(__file__).with_name("em_card.py")
+    done = subprocess.run([sys.executable, card], capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    return found["device"], found["rows"]
+
+
 def environment():
     """Return machine, versions and seed."""
     versions = {"python": platform.python_version()}
@@ -256,8 +265,18 @@ def main():
         record = {**environment(), "rows": rows}
     record["memory_mb"] = {which: memory(which) for which in ("gmmlearn", "scikit-learn")}
     print("memory beyond the data, 1,000,000 x 16 K=32:", record["memory_mb"])
-    print("GPU: not measured")
-    record["gpu"] = "not measured"
+    record["gpu"], record["gpu_rows"] = cards()
+    print("GPU:", record["gpu"])
+    for row in record["gpu_rows"]:
+        best = {name: min(times) for name, times in row["seconds"].items()}
+        limits = (
+            f"limits: products {row['product_limit']:.3f} s, bytes {row['bandwidth_limit']:.3f} s"
+        )
+        print(
+            f"{row['covariance_type']:9} {row['dtype']:14} gmmlearn {best['gmmlearn']:8.3f} s",
+            end="",
+        )
+        print(f"  scikit-learn {row['ratio']:6.1f}x  {limits}")
     record["seconds"] = time.perf_counter() - began
     if not arguments.no_write:
         path = Path(__file__).resolve().parents[1] / "gmmlearn" / "recorded" / "em.json"

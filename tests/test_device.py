@@ -1,6 +1,10 @@
 """Tensors: the device's pass against NumPy's, in two namespaces, and its accuracy in float32."""
 
+import json
+import subprocess
+import sys
 import warnings
+from pathlib import Path
 
 import array_api_strict
 import numpy as np
@@ -190,3 +194,18 @@ def test_namespace_of_a_tensor_needs_no_dispatch_setting():
 
     assert not sklearn.get_config()["array_api_dispatch"]
     assert array_namespace(torch.zeros(1)).__name__.startswith("array_api_compat")
+
+
+def test_the_benchmark_of_cards_runs_on_a_processor():
+    script = Path(__file__).parents[1] / "benchmarks" / "em_card.py"
+    command = [sys.executable, script, "--device", "cpu", "--size", "500", "3", "2"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    rows = json.loads(done.stdout)["rows"]
+    assert {(row["covariance_type"], row["dtype"]) for row in rows} == {
+        (covariance_type, f"torch.float{bits}")
+        for covariance_type in ("diag", "full")
+        for bits in (32, 64)
+    }
+    for row in rows:
+        assert row["means_differ"] < (1e-10 if row["dtype"] == "torch.float64" else 1e-3)
+        assert min(row["seconds"]["gmmlearn"]) > row["bandwidth_limit"]
