@@ -6,7 +6,6 @@ import numpy as np
 
 from gmmlearn.covariance import EPS, Parameters, SingularCovariance
 from gmmlearn.statistics import Posterior, lossy, sweep
-from gmmlearn.table import Frame
 
 
 class Climb(NamedTuple):
@@ -124,6 +123,21 @@ def maximise(structure, found, previous, settings):
     return Parameters(weights, means, covariances, structure.factor(covariances))
 
 
+def recover(structure, params, total, settings):
+    """Return the Moments, counts summing to one, that made `params` of points of `total` weight.
+
+    The inverse of `maximise`, unless parameters were fixed or there are loadings, from which no
+    prior can be taken away.
+    """
+    covariances = structure.add_diagonal(params.covariances.copy(), -settings.reg_covar)
+    if settings.prior_strength and structure.made_of != "loadings":
+        counts = params.weights * total
+        behind = counts.sum(keepdims=True) if structure.shared else counts
+        share = _as_column(behind / (behind + settings.prior_strength), covariances)
+        covariances = settings.prior + (covariances - settings.prior) / np.maximum(share, EPS)
+    return Moments(params.weights / params.weights.sum(), params.means, covariances)
+
+
 def _as_column(values, like):
     """Return `values` (K,) with as many axes as `like`."""
     return values.reshape(-1, *[1] * (like.ndim - 1))
@@ -222,56 +236,3 @@ def climb(table, posterior, bound, settings, progress):
         converged = bool(abs(change) < settings.tol)
     progress.end(bound, converged)
     return Climb(posterior.params, lower_bounds, converged)
-
-
-def collapsed(structure, params, reg_covar):
-    """Return the components that describe single or duplicate points, or none at all.
-
-    Such a component has no more variance than `reg_covar` gave it in a direction in which the whole
-    mixture has a hundred times as much.
-    """
-    weights = params.weights / params.weights.sum()
-    thin, whole = structure.thinnest(params._replace(weights=weights), 2.0 * reg_covar)
-    too_thin = (thin <= 2.0 * reg_covar) & (whole > 100.0 * thin)
-    return np.flatnonzero((weights < 1e-12) | np.broadcast_to(too_thin, len(weights)))
-
-
-class Running(NamedTuple):
-    """What `partial_fit` remembers between batches: moments per unit of weight, in one frame."""
-
-    frame: Frame
-    settings: Settings
-    found: Moments
-    """Their counts sum to one."""
-    params: Parameters
-    weight: float
-    """Total weight of all rows so far."""
-    n_steps: int
-
-
-STEP_DECAY = 0.6
-"""Between 0.5, which forgets faster and stays noisier, and 1, which weighs all batches alike."""
-
-
-def follow(table, running):
-    """Make one step of stepwise EM (cappe2009online); return the new Running and the Sums.
-
-    The moments of the batch, from responsibilities under the current parameters, are blended with
-    those so far; batch t = 1, 2, ... after the first has the share (t + 1) ** -0.6.
-    """
-    structure = table.structure
-    posterior = Posterior(structure, running.params, eps=table.eps)
-    centres = table.centres(running.params.means, posterior.exact)
-    sums = sweep(table, posterior, centres, posterior.exact)
-    new = moments(structure, sums, centres, running.params)
-    new = new._replace(counts=new.counts / table.total_weight)
-    n_steps = running.n_steps + 1
-    factors = running.params.precisions_cholesky
-    old = structure.seen(running.found.covariances, factors)
-    old = running.found._replace(covariances=old)
-    found = blend(structure, old, new, (n_steps + 1.0) ** -STEP_DECAY, factors)
-    weight = running.weight + table.total_weight
-    whole = found._replace(counts=found.counts * weight)
-    params = maximise(structure, whole, running.params, running.settings)
-    found = found._replace(covariances=structure.improve(found.covariances, running.params))
-    return Running(running.frame, running.settings, found, params, weight, n_steps), sums

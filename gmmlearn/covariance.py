@@ -183,19 +183,12 @@ class _Matrix(Structure):
         """Return the covariances of some features."""
         return covariances[:, features][:, :, features]
 
-    def thinnest(self, params, limit):
-        """Return the least variance of each, and what the whole mixture has in that direction.
-
-        Those that cannot be below `limit`, because no precision is that large, give infinity, 0.
-        """
+    def thinnest(self, params):
+        """Return the least variance of each, and what the whole mixture has in that direction."""
         covariances, whole = params.covariances, _whole(self, params)
-        thin, there = np.full(len(covariances), np.inf), np.zeros(len(covariances))
-        for k, covariance in enumerate(covariances):
-            if np.trace(np.linalg.inv(covariance)) * limit >= 1.0:
-                direction = np.linalg.eigh(covariance)[1][:, 0]
-                thin[k] = direction @ covariance @ direction
-                there[k] = direction @ whole @ direction
-        return thin, there
+        directions = np.linalg.eigh(covariances)[1][:, :, 0]
+        thin = np.einsum("ki,kij,kj->k", directions, covariances, directions)
+        return thin, np.einsum("ki,ij,kj->k", directions, whole, directions)
 
     def from_variances(self, variances):
         """Return covariances for variances (K or 1, D)."""
@@ -221,6 +214,10 @@ class _Matrix(Structure):
     def outer(self, offsets, factors=None):
         """Return the outer product of each offset (K, D) with itself."""
         return offsets[:, :, None] * offsets[:, None, :]
+
+    def least_points(self, n_features):
+        """Return the number of points below which a covariance is singular, and a half."""
+        return 0.0 if self.shared else n_features + 0.5
 
     def add_diagonal(self, covariances, variances):
         """Add variances (D,) to the diagonals, in place."""
@@ -435,10 +432,10 @@ class Diag(Structure):
         """Return the variances of some features."""
         return covariances[:, features]
 
-    def thinnest(self, params, limit):
+    def thinnest(self, params):
         """Return the variance (K,) that is least beside the whole mixture's, and the latter."""
         covariances, whole = params.covariances, _whole(self, params)
-        least = np.argmin(covariances / np.maximum(whole, EPS * limit), axis=1)
+        least = np.argmin(covariances / np.maximum(whole, np.finfo(float).tiny), axis=1)
         return covariances[np.arange(len(least)), least], whole[least]
 
     def from_variances(self, variances):
@@ -464,6 +461,10 @@ class Diag(Structure):
     def outer(self, offsets, factors=None):
         """Return the square of each offset (K, D)."""
         return offsets**2
+
+    def least_points(self, n_features):
+        """Return the number of points below which a variance is zero, and a half."""
+        return 1.5
 
     def add_diagonal(self, covariances, variances):
         """Add variances (D,), in place."""

@@ -8,15 +8,8 @@ from sklearn.base import BaseEstimator, DensityMixin, _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 
-from gmmlearn.ascent import (
-    Climb,
-    Moments,
-    Running,
-    climb,
-    collapsed,
-    follow,
-    step,
-)
+from gmmlearn.ascent import Climb, climb, step
+from gmmlearn.collapse import CollapsedComponentWarning, collapsed, user_level
 from gmmlearn.covariance import STRUCTURES, Parameters
 from gmmlearn.intake import rows, tabulate
 from gmmlearn.low_rank import LowRank
@@ -24,6 +17,10 @@ from gmmlearn.progress import Progress
 from gmmlearn.scoring import Scoring
 from gmmlearn.starts import STARTS, blank, given_parameters, settings_of
 from gmmlearn.statistics import Posterior
+from gmmlearn.stream import Streaming
+
+SHAPING = ("n_components", "covariance_type", "rank")
+"""Arguments that fitted parameters have their shapes from."""
 
 PUBLISHED = {
     "covariances_",
@@ -35,11 +32,7 @@ PUBLISHED = {
 """Fitted attributes, some of which each structure has."""
 
 
-class CollapsedComponentWarning(UserWarning):
-    """A component describes single or duplicate points, or none."""
-
-
-class GaussianMixture(Scoring, DensityMixin, BaseEstimator):
+class GaussianMixture(Streaming, Scoring, DensityMixin, BaseEstimator):
     """Mixture of Gaussians, fitted by EM; replaces scikit-learn's class of the same name.
 
     Parameters
@@ -299,71 +292,11 @@ default="kmeans"
         with table.workers():
             best = self._climb_all(table, given, settings, warm)
         self._keep(table, best)
-        self._warn()
+        self._weight_seen = table.total_weight
         for remembered in ("_stream", "_running"):
             self.__dict__.pop(remembered, None)
+        self._warn(table)
         return self
-
-    @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X, y=None, sample_weight=None):
-        """Learn from one more batch of a stream, by one step of stepwise EM.
-
-        The sufficient statistics of batch t = 1, 2, ... after the first enter with the share
-        (t + 1) ** -0.6, those of all earlier batches keep the rest. The first batch is fitted as
-        by one iteration of `fit`, so it should show every component; after `fit`, the stream goes
-        on from what was fitted.
-
-        Parameters
-        ----------
-        X : array-like (N, D)
-            Points; NaN is missing. The first batch needs at least one row for each component.
-        y : ignored
-        sample_weight : array-like (N,), optional
-            Weight of each row.
-
-        Returns
-        -------
-        self
-            `n_iter_` counts batches; `lower_bounds_` are those of each batch before its step.
-
-        References
-        ----------
-        cappe2009online; liang2009online.
-        """
-        running = getattr(self, "_running", None)
-        known = running is not None or hasattr(self, "converged_")
-        X, weight = rows(self, X, sample_weight, reset=not known)
-        if running is None:
-            running, table, bounds = self._begin_stream(X, weight, known)
-        if known:
-            table = tabulate(X, self._structure, self.n_components, weight, running.frame)
-            with table.workers():
-                running, sums = follow(table, running)
-            bound = sums.log_prob / table.total_weight + table.shift
-            bounds = [*self.lower_bounds_, bound]
-        self._running = running
-        self._keep(table, Climb(running.params, [], False))
-        self.n_iter_, self.lower_bounds_, self.lower_bound_ = len(bounds), bounds, bounds[-1]
-        return self
-
-    def _begin_stream(self, X, weight, known):
-        """Return the first Running, its table and its bounds: from a fit, or from a first batch."""
-        structure = self._structure
-        table = tabulate(X, structure, self.n_components, weight)
-        given = given_parameters(self, X.shape[1])
-        settings = settings_of(self, table, given, known)
-        with table.workers():
-            if known:
-                start = Posterior(structure, self._params_in(table.frame), eps=table.eps)
-            else:
-                random_state = check_random_state(self.random_state)
-                few = table.on_host(random_state)
-                start = self._start(few, table, given, settings, random_state)
-            after, sums = step(table, start, start.params, settings)
-        params = start.params if known else after.params
-        found = Moments(params.weights, params.means, params.covariances)
-        bounds = [sums.log_prob / table.total_weight + table.shift]
-        return Running(table.frame, settings, found, params, table.total_weight, 0), table, bounds
 
     def _climb_all(self, table, given, settings, warm):
         """Return the best Climb from all starts, or the last start if there are no iterations."""
@@ -412,14 +345,20 @@ default="kmeans"
         """Return whether `fit` goes on from the last fit; raise if it cannot."""
         if not (self.warm_start and hasattr(self, "converged_")):
             return False
-        shapes = self.means_.shape, np.shape(self._structure.fitted(self)[0])
-        shape = (self.n_components, n_features)
-        if shapes != (shape, self._structure.shape(*shape)):
+        self._refuse_change("warm_start", "Set warm_start=False.")
+        if self.means_.shape[1] != n_features:
             raise ValueError(
-                "warm_start cannot go on: n_components, covariance_type or the number of features "
-                "differs from the last fit. Set warm_start=False."
+                f"warm_start cannot go on: X has {n_features} features, the last fit had "
+                f"{self.means_.shape[1]}. Set warm_start=False."
             )
         return True
+
+    def _refuse_change(self, who, cure):
+        """Raise unless the fitted parameters have the shape that is asked for now."""
+        for name, was in self._fitted_as.items():
+            now = getattr(self, name)
+            if now != was:
+                raise ValueError(f"{who} cannot go on: {name} is {now!r}, but was {was!r}. {cure}")
 
     def _start(self, few, table, given, settings, random_state):
         """Return the Posterior of the starting parameters in the frame, made from a few rows."""
@@ -449,30 +388,27 @@ default="kmeans"
             delattr(self, name)
         for name, value in structure.publish(params).items():
             setattr(self, name, value)
+        self._fitted_as = {name: getattr(self, name) for name in SHAPING}
         self.converged_, self.n_iter_ = climb.converged, len(climb.lower_bounds)
         self.lower_bounds_ = [bound + table.shift for bound in climb.lower_bounds]
         self.lower_bound_ = self.lower_bounds_[-1] if self.lower_bounds_ else -np.inf
 
-    def _warn(self):
+    def _warn(self, table):
         """Warn of a fit that did not converge, and of components that collapsed."""
-        if not self.converged_ and self.max_iter > 0:
+        if self.max_iter == 0:
+            return
+        if not self.converged_:
             from sklearn.exceptions import ConvergenceWarning
 
             warnings.warn(
                 "Best performing initialization did not converge. Try different init parameters, "
                 "or increase max_iter, tol, or check for degenerate data.",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=user_level(),
             )
-        names = collapsed(self._structure, self._params_in(), self.reg_covar)
-        if self.max_iter > 0 and len(names):
-            warnings.warn(
-                f"Collapsed onto single or duplicate points, or empty: component "
-                f"{', '.join(map(str, names))}. Its density there means nothing. Set "
-                "prior_strength, raise reg_covar, or use fewer components.",
-                CollapsedComponentWarning,
-                stacklevel=4,
-            )
+        found = collapsed(self, table)
+        if found:
+            warnings.warn(found, CollapsedComponentWarning, stacklevel=user_level())
 
 
 def _filled(table):

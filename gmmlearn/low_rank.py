@@ -132,16 +132,13 @@ class LowRank:
         H, root = factors[:, :-1, :-1], factors[:, :-1, -1]
         return np.maximum(1.0 - np.square(H).sum(axis=2), 0.0) * root**2
 
-    def thinnest(self, params, limit):
-        """Return the least variance of each, and what the whole mixture has in that direction.
-
-        Those that cannot be below `limit`, because no precision is that large, give infinity, 0.
-        """
+    def thinnest(self, params):
+        """Return the least variance of each, and what the whole mixture has in that direction."""
         weights, means, covariances, factors = params
         offsets = means - weights @ means
-        thin, there = np.full(len(covariances), np.inf), np.zeros(len(covariances))
+        thin, there = np.empty(len(covariances)), np.empty(len(covariances))
         diagonals = self.precision_diagonal(factors)
-        for k in np.flatnonzero(diagonals.sum(axis=1) * limit >= 1.0):
+        for k in range(len(covariances)):
             direction = np.zeros(means.shape[1])
             direction[np.argmax(diagonals[k])] = 1.0
             P = factors[k, :-1, :-1] * factors[k, :-1, -1:]
@@ -152,6 +149,10 @@ class LowRank:
             along = along + covariances[..., -1] @ direction**2
             thin[k], there[k] = along[k], weights @ (along + (offsets @ direction) ** 2)
         return thin, there
+
+    def least_points(self, n_features):
+        """Return the number of points that loadings alone go through, and a half."""
+        return self.rank + 1.5
 
     def from_variances(self, variances):
         """Return covariances without loadings for variances (K, D)."""

@@ -1,14 +1,14 @@
-"""Stepwise EM, blended moments, and the whitened start."""
+"""Blended and recovered moments, and the whitened start."""
 
 import numpy as np
 import pytest
-from problems import ALL, FITTED, blobs
+from problems import ALL, blobs, gaussians
 from sklearn.datasets import make_blobs
 from sklearn.metrics import adjusted_rand_score
 from sklearn.mixture import GaussianMixture as Reference
 
 from gmmlearn import GaussianMixture
-from gmmlearn.ascent import Moments, blend
+from gmmlearn.ascent import Moments, Settings, blend, maximise, recover
 from gmmlearn.covariance import STRUCTURES
 
 
@@ -42,83 +42,18 @@ def test_blended_moments_are_those_of_the_joined_data(covariance_type):
 
 
 @ALL
-@pytest.mark.parametrize("missing", [0.0, 0.1])
-def test_stream_makes_nearly_all_of_batch_ems_gain(covariance_type, missing):
-    rng = np.random.default_rng(0)
-    X = blobs(6000, 3, 3)
-    X[rng.random(X.shape) < missing] = np.nan
-    settings = {"covariance_type": covariance_type, "random_state": 0}
-    single = GaussianMixture(1, **settings).fit(X).score(X)
-    stream, start = GaussianMixture(3, **settings), None
-    for _ in range(8):
-        for part in np.array_split(X[rng.permutation(len(X))], 20):
-            stream.partial_fit(part)
-            start = start or {
-                "weights_init": stream.weights_,
-                "means_init": stream.means_,
-                "precisions_init": stream.precisions_,
-            }
-    batch = GaussianMixture(3, **settings, **start, tol=1e-7, max_iter=5000).fit(X)
-    assert stream.score(X) - single > 0.995 * (batch.score(X) - single)
-    assert stream.n_iter_ == len(stream.lower_bounds_) == 160
-
-
-@ALL
-def test_first_batch_is_one_iteration_of_fit(covariance_type):
-    X = blobs()
-    settings = {"covariance_type": covariance_type, "random_state": 0}
-    stream = GaussianMixture(3, **settings).partial_fit(X)
-    with pytest.warns(UserWarning, match="did not converge"):
-        fit = GaussianMixture(3, **settings, max_iter=1).fit(X)
-    for name in FITTED:
-        np.testing.assert_allclose(getattr(stream, name), getattr(fit, name), rtol=1e-12)
-    assert stream.lower_bounds_ == pytest.approx(fit.lower_bounds_)
-
-
-@ALL
-def test_stream_goes_on_after_fit_and_fit_forgets_the_stream(covariance_type):
-    X = blobs()
-    mixture = GaussianMixture(3, covariance_type=covariance_type, random_state=0, tol=1e-8)
-    mixture.set_params(max_iter=2000).fit(X)
-    before = mixture.means_.copy()
-    mixture.partial_fit(X)
-    np.testing.assert_allclose(mixture.means_, before, atol=1e-2)
-    again = mixture.fit(X).means_
-    np.testing.assert_allclose(again, before)
-
-
-@ALL
-def test_stream_weighs_rows(covariance_type):
-    X, repeats = blobs(), np.arange(600) % 3
-    one, other = (GaussianMixture(3, covariance_type=covariance_type, random_state=0) for _ in "ab")
-    one.fit(X), other.fit(X)
-    one.partial_fit(X[:200], sample_weight=repeats[:200])
-    other.partial_fit(np.repeat(X[:200], repeats[:200], axis=0))
-    np.testing.assert_allclose(one.means_, other.means_, rtol=1e-10)
-    np.testing.assert_allclose(one.covariances_, other.covariances_, rtol=1e-9, atol=1e-12)
-
-
-@ALL
-def test_prior_weighs_no_more_in_a_stream_than_all_rows_so_far(covariance_type):
-    X = blobs(3000)
-    settings = {"covariance_type": covariance_type, "random_state": 0, "prior_strength": 5.0}
-    mixture = GaussianMixture(3, **settings, tol=1e-8, max_iter=2000).fit(X)
-    before = mixture.covariances_.copy()
-    mixture.partial_fit(X)
-    np.testing.assert_allclose(mixture.covariances_, before, atol=0.02 * np.abs(before).max())
-
-
-@ALL
-def test_small_batches_and_offsets_lose_no_digits(covariance_type):
-    X = np.round(blobs() * 2.0**12) / 2.0**12
-    here = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(X)
-    moved = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(X + 2.0**27)
-    order = np.abs(moved.means_ - 2.0**27 - here.means_[:, None]).sum(axis=2).argmin(axis=1)
-    for part in np.array_split(X, 200):
-        here.partial_fit(part), moved.partial_fit(part + 2.0**27)
-    np.testing.assert_allclose(moved.means_[order] - 2.0**27, here.means_, atol=1e-6)
-    a = moved.covariances_ if covariance_type == "tied" else moved.covariances_[order]
-    np.testing.assert_allclose(a, here.covariances_, rtol=1e-6, atol=1e-8)
+@pytest.mark.parametrize("prior_strength", [0.0, 7.0])
+def test_recovered_moments_call_for_the_same_parameters(covariance_type, prior_strength):
+    structure = STRUCTURES[covariance_type]
+    _, params = gaussians(structure)
+    prior = structure.from_variances(np.full((1, 3), 0.3))
+    reg = np.full(3, 0.05)
+    settings = Settings(9, 0.0, reg, prior_strength=prior_strength, prior=prior)
+    found = recover(structure, params, 40.0, settings)
+    assert found.counts.sum() == pytest.approx(1.0)
+    whole = found._replace(counts=40.0 * found.counts)
+    for one, other in zip(maximise(structure, whole, params, settings), params, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12, atol=1e-13)
 
 
 def stretched(seed=0):

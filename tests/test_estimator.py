@@ -35,6 +35,7 @@ def assert_same_fit(one, other, rtol=1e-6, names=FITTED):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings("ignore::gmmlearn.estimator.CollapsedComponentWarning")
 @ALL
 @pytest.mark.parametrize("init_params", STARTS)
 @pytest.mark.parametrize("shape", [(600, 3, 3), (200, 1, 2), (900, 6, 5)])
