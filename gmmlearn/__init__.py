@@ -22,18 +22,20 @@ _MODULES = (
     "datasets",
     "em",
     "estimator",
+    "ensemble",
     "exercises",
     "gaussian",
     "metrics",
     "mixture",
+    "painter",
     "plots",
     "potts",
     "recorded",
     "scale_mixture",
     "scenes",
     "selection",
-    "words",
     "texture",
+    "words",
 )
 
 __all__ = sorted([*_MODULE_OF, *_MODULES])
