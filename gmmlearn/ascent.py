@@ -191,7 +191,7 @@ def step(table, posterior, previous, settings):
                 raise
             more = np.arange(len(centres))
         else:
-            after = Posterior(structure, new, eps=table.eps)
+            after = Posterior(structure, new, table.centred, table.eps)
             if last or not len(after.exact) + len(exact):
                 return after, sums
             distance = np.abs(found.means - centres)

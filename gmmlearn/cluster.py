@@ -20,6 +20,7 @@ class ChunkedTable(Table):
     def __init__(self, X, structure, n_components, weight=None, frame=None, with_features=True):
         self.X, self.weight, self.structure, self.n_components = X, weight, structure, n_components
         self.n_samples, self.n_features = X.shape
+        self.centred = self._centres(structure, n_components)
         chunks = X.to_delayed()[:, 0]
         weights = [None] * len(chunks) if weight is None else weight.to_delayed()
         self._chunks = list(zip(chunks, weights, strict=True))

@@ -72,6 +72,10 @@ class Structure:
     inits = ("precisions_init",)
     """The arguments that give its covariances."""
 
+    def few_components(self, n_features):
+        """Return the number of components up to which centring on each mean is cheaper."""
+        return 0
+
     def require(self, n_features):
         """Raise ValueError unless the structure is possible for so many features."""
 
@@ -231,6 +235,12 @@ class Full(_Matrix):
     name = "full"
     public_shape = ("n_components", "n_features", "n_features")
 
+    def few_components(self, n_features):
+        """Return the number of components up to which centring on each mean is cheaper."""
+        # Making the features x_i x_j takes as long as eight products with them; a product of
+        # D x D matrices needs D well above eight to be fast.
+        return min(8, n_features // 8)
+
     def n_statistics(self, n_features, n_components=0):
         """Number of rows of `features`."""
         return n_features * (n_features + 1) // 2 + n_features + 1
@@ -303,6 +313,10 @@ class Tied(Full):
     shared = True
     few = 0
     public_shape = ("n_features", "n_features")
+
+    def few_components(self, n_features):
+        """Return 0: the features have no x_i x_j."""
+        return 0
 
     def n_statistics(self, n_features, n_components=0):
         """Number of rows of `features`."""

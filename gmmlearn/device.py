@@ -35,6 +35,10 @@ class DeviceTable(Table):
         """Return `values` (NumPy) rounded to the numbers that the tensor can hold."""
         return values if self.eps == Table.eps else values.astype(np.float32).astype(np.float64)
 
+    def _centres(self, structure, n_components):
+        """Return False: one large product keeps a device busier than several small ones."""
+        return False
+
     def _block_size(self, row_bytes):
         """Return the number of rows of a block, by the memory of the device."""
         on_card = "cpu" not in str(self.device).lower()

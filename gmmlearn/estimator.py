@@ -307,7 +307,8 @@ default="kmeans"
         for number in range(1 if warm else self.n_init):
             progress.start(number)
             if warm:
-                start = Posterior(self._structure, self._params_in(table.frame), eps=table.eps)
+                params = self._params_in(table.frame)
+                start = Posterior(self._structure, params, table.centred, table.eps)
             else:
                 start = self._start(few, table, given, settings, random_state)
             if self.max_iter == 0:
@@ -370,14 +371,15 @@ default="kmeans"
             before = structure.first_guess(blank(few, self.n_components), random_state)
             settings = settings._replace(fixed=frozenset())
             for _ in range(structure.n_looks):
-                posterior, sums = step(few, respond.begin(structure, before), before, settings)
+                respond.begin(structure, before, few.centred)
+                posterior, sums = step(few, respond, before, settings)
                 before = posterior.params
             # Shares of all samples, which sum to less than one if only single points were taken.
             weights = posterior.params.weights * (sums.counts.sum() / few.total_weight)
             own = table.frame.leave(posterior.params._replace(weights=weights), structure)
             params = [b if a is None else a for a, b in zip(given, own, strict=True)]
         params = table.frame.enter(Parameters(*params), structure)
-        return Posterior(structure, params, eps=table.eps)
+        return Posterior(structure, params, table.centred, table.eps)
 
     def _keep(self, table, climb):
         """Store a fit as the fitted attributes."""

@@ -38,6 +38,10 @@ class LowRank:
     def __init__(self, rank):
         self.rank = rank
 
+    def few_components(self, n_features):
+        """Return 0: products are cheaper than centring for any number of components."""
+        return 0
+
     def require(self, n_features):
         """Raise ValueError unless the rank is below the number of features."""
         if self.rank >= n_features:

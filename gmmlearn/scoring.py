@@ -46,6 +46,7 @@ class Scoring:
         frame = Frame.of_parameters(params, structure)
         few = kind_of(X) == NUMPY and len(X) < structure.few * X.shape[1]
         table = tabulate(X, structure, len(params.weights), frame=frame, with_features=not few)
+        few = few or table.centred
         posterior = Posterior(structure, table.frame.enter(params, structure), few, table.eps)
         return table, posterior
 

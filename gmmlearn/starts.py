@@ -15,9 +15,11 @@ class _Start:
     exact = np.arange(0)
     natural = ()
 
-    def begin(self, structure, params):
+    def begin(self, structure, params, centred=False):
         """Remember the parameters that fill missing values, before there are better ones."""
         self.structure, self.params = structure, params
+        if centred:
+            self.exact, self.natural = np.arange(len(params.means)), None
         self.projection = structure.projection(params.precisions_cholesky)
         self.completion = completion(structure, params)
         return self

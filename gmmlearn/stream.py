@@ -47,7 +47,7 @@ def follow(table, running):
     moments enter the average with share 1 - (1 - s) ** 4.
     """
     structure = table.structure
-    posterior = Posterior(structure, running.params, eps=table.eps)
+    posterior = Posterior(structure, running.params, table.centred, table.eps)
     centres = table.centres(running.params.means, posterior.exact)
     sums = sweep(table, posterior, centres, posterior.exact)
     new = moments(structure, sums, centres, running.params)

@@ -134,7 +134,8 @@ class Table:
         self.n_statistics = structure.n_statistics(self.n_features, n_components)
         # An exponential costs about as much as 32 multiplications.
         self.work = self.n_samples * (self.n_statistics + 32) * n_components
-        if not with_features:
+        self.centred = self._centres(structure, n_components)
+        if not with_features or self.centred:
             self.n_statistics = self.n_features + 1
         self.block_size = self._block_size(8 * (self.n_statistics + n_components))
         self.blocks = self._cut(n_components)
@@ -143,6 +144,10 @@ class Table:
         self._buffers = threading.local()
         self._map, self._kept = map, None
         self.frame = frame if frame is not None else self._measure()
+
+    def _centres(self, structure, n_components):
+        """Return whether points are centred on each mean because that is cheaper."""
+        return n_components <= structure.few_components(self.n_features)
 
     def _block_size(self, row_bytes):
         """Return the number of rows of a block."""

@@ -1,12 +1,16 @@
 """The block loop against the lesson's E-step and M-step, and its own two routes."""
 
+import warnings
+
 import numpy as np
 import pytest
+from problems import FITTED, blobs
 from problems import gaussians as problem
 from threadpoolctl import threadpool_limits
 
+from gmmlearn import GaussianMixture
 from gmmlearn import table as table_module
-from gmmlearn.covariance import STRUCTURES
+from gmmlearn.covariance import STRUCTURES, Full
 from gmmlearn.em import e_step
 from gmmlearn.mixture import Mixture
 from gmmlearn.statistics import Posterior, normalise, sweep
@@ -89,3 +93,23 @@ def test_normalise_survives_extremes():
     log_prob = normalise(log_joint)
     np.testing.assert_allclose(log_prob, [-1000.0 + np.log(2.0), 800.0, 0.0])
     np.testing.assert_allclose(log_joint, [[0.5, 1.0, 1.0], [0.5, 0.0, 0.0]])
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("missing", [0.0, 0.1])
+def test_few_components_are_centred_and_nothing_else_changes(weighted, missing, monkeypatch):
+    X = blobs(400, 16, 2, spread=1.0)
+    X[np.random.default_rng(2).random(X.shape) < missing] = np.nan
+    weight = np.random.default_rng(3).uniform(0.5, 2.0, 400) if weighted else None
+    settings = {"random_state": 0, "max_iter": 7, "tol": 0.0}
+    fits = []
+    for few in (2, 0):
+        monkeypatch.setattr(Full, "few_components", lambda self, n_features, few=few: few)
+        assert Table(X, STRUCTURES["full"], 2).centred == bool(few)
+        with warnings.catch_warnings(action="ignore"):
+            fits.append(GaussianMixture(2, **settings).fit(X, sample_weight=weight))
+            fits[-1].partial_fit(X, sample_weight=weight)
+        fits[-1].scores = fits[-1].score_samples(X)
+    for name in (*FITTED, "scores", "lower_bounds_"):
+        one, other = (getattr(fit, name) for fit in fits)
+        np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-11)
