@@ -53,8 +53,8 @@ REG_COVARS = (1e-6, 3e-6)
 
 N_COLOURS, REG_COLOUR = 5, 1e-4
 NOISE_STDS = (25, 50)  # in grey levels of 255
-STRENGTHS = (0, 0.25, 0.5, 0.75, 1, 1.25, 1.5, 2, 3)
-NOISE_SEEDS = (0, 1, 2, 3, 4)
+STRENGTHS = (0, 0.25, 0.5, 0.75, 1, 1.5, 2, 3)
+NOISE_SEEDS = (0, 1, 2)
 
 
 def tiles(name):
@@ -114,10 +114,13 @@ def textures(name, seed):
     scaled = fit_scale_mixture(X, full, N_SCALES)
     n_parameters = 63 * 64 // 2 + 2 * N_SCALES - 2
     yield row(f"full Gaussian, {N_SCALES} scales", n_parameters, scaled.log_prob)
+    candidates = REG_COVARS
     for n_components in SIZES:
-        fits = {reg: fit_mixture(X, n_components, reg, seed) for reg in REG_COVARS}
+        fits = {reg: fit_mixture(X, n_components, reg, seed) for reg in candidates}
         scores = {reg: bits(fit.score_samples(valid)) for reg, fit in fits.items()}
         best = min(scores, key=scores.get)
+        if n_components == SIZES[-2]:  # the largest is costly: it takes the last one's choice
+            candidates = (best,)
         n_parameters = n_components * 63 * 64 // 2 + n_components - 1
         more = {"reg_covar": best, "validation": scores[best]}
         yield row(f"mixture, K = {n_components}", n_parameters, fits[best].score_samples, **more)
