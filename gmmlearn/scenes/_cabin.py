@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gmmlearn.scenes._canvas import between, mix, planes
+from gmmlearn.scenes._canvas import between, mix, pick, planes
 from gmmlearn.scenes._land import SNOW_WHITE
 from gmmlearn.scenes._light import EVENING, MORNING, NIGHT
 
@@ -31,8 +31,8 @@ def paint_cabin(canvas, labels, nature, light, dice, land):
         (labels.time[chosen] == MORNING) & (numbers[:, 5] < 0.3)
     )
     shine = light.land[chosen]
-    wall = _WALLS[(len(_WALLS) * numbers[:, 3]).astype(int)] * shine
-    tiles = _ROOFS[(len(_ROOFS) * numbers[:, 4]).astype(int)] * shine
+    wall = pick(_WALLS, numbers[:, 3]) * shine
+    tiles = pick(_ROOFS, numbers[:, 4]) * shine
     tiles = mix(tiles, SNOW_WHITE * shine, 0.9 * nature.snow[chosen])
     glass = np.where(lamp[:, None], (1.0, 0.82, 0.42), 0.45 * shine)
     colour = planes(wall) + window[:, None].astype("f4") * planes(glass - wall)

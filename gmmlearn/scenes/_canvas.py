@@ -64,6 +64,11 @@ def between(uniform, low, high):
     return low + (high - low) * uniform
 
 
+def pick(table, uniform):
+    """Return one row of `table` for each uniform number in [0, 1), all equally likely."""
+    return table[(len(table) * uniform).astype(int)]
+
+
 def mix(first, second, share):
     """Return colours (B, 3) between two, `share` (B,) of the way to the second."""
     share = np.asarray(share)[..., None]

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gmmlearn.scenes._canvas import between, blend, mix, noise, planes, smoothstep
+from gmmlearn.scenes._canvas import between, blend, mix, noise, pick, planes, smoothstep
 from gmmlearn.scenes._light import MORNING
 
 AUTUMN_LEAVES = np.array(
@@ -81,32 +81,36 @@ def _paint_mountains(canvas, nature, light, dice, x, horizon):
 def _paint_hills(canvas, labels, nature, light, dice, x, horizon):
     """Paint two chains of hills under woods that change with the year."""
     side, numbers = canvas.side, dice["hills"]
-    deep = mix([0.16, 0.33, 0.16], [0.26, 0.42, 0.20], numbers[:, 8])
-    young = mix([0.45, 0.62, 0.25], [0.55, 0.68, 0.35], numbers[:, 9])
-    bare = mix([0.40, 0.34, 0.30], [0.48, 0.43, 0.36], numbers[:, 9])
-    evergreen = np.array((0.15, 0.28, 0.22))
-    fiery = AUTUMN_LEAVES[(3.999 * numbers[:, 10]).astype(int)]
-    first_wood = mix(mix(deep, young, 0.8 * nature.fresh), fiery, 0.75 * nature.autumn)
-    first_wood = mix(bare, first_wood, nature.leaves)
-    second = mix(deep, AUTUMN_LEAVES[(3.999 * numbers[:, 11]).astype(int)], 0.7 * nature.autumn)
-    second = mix(second, BLOSSOMS[(2.999 * numbers[:, 11]).astype(int)], 0.45 * nature.blossom)
-    second = mix(bare * 0.85, second, nature.leaves)
-    second = mix(second, evergreen, (numbers[:, 12] > 0.6) * 0.8)
+    woods = _woods(nature, numbers)
+    patchiness = between(numbers[:, 15], 0.3, 0.8)[:, None, None, None]
     for chain, (lift, haze) in enumerate(((0.0, 0.32), (0.05, 0.12))):
         waves = _waves(x, numbers[:, 4 * chain : 4 * chain + 4].reshape(-1, 2, 2), (1.1, 2.7), 0.07)
         crowns = noise("leaves", side, numbers[:, 12 + chain : 14 + chain], 1, side)[:, 0]
         ridge = horizon[:, None] + lift + waves - 0.018 * crowns
         first, last = round((0.30 + lift) * side), round(0.84 * side)
         texture = noise("leaves", side, numbers[:, 13:15], last - first, side)[:, None]
-        dark, pale = (mix(c * light.land, light.horizon, haze) for c in (first_wood, second))
-        colour = planes(dark) * (0.75 + 0.5 * texture) + smoothstep(
-            4 * (texture - between(numbers[:, 15], 0.3, 0.8)[:, None, None, None]).astype("f4")
-        ) * planes(pale - dark)
+        most, some = (mix(wood * light.land, light.horizon, haze) for wood in woods)
+        patches = smoothstep(4 * (texture - patchiness).astype(np.float32))
+        colour = planes(most) * (0.75 + 0.5 * texture) + patches * planes(some - most)
         snow = planes(mix(SNOW_WHITE * light.land, light.horizon, haze))
         white = np.clip(2.2 * nature.snow[:, None, None, None] - 1.4 * texture - 0.2, 0, 0.85)
         colour += white.astype(np.float32) * (snow - colour)
         blend(canvas.pixels[:, :, first:last], _below(ridge, first, last, side), colour)
     _paint_mist(canvas, labels, light, dice, horizon)
+
+
+def _woods(nature, numbers):
+    """Return the colours (B, 3) of most trees of the woods, and of some."""
+    deep = mix([0.16, 0.33, 0.16], [0.26, 0.42, 0.20], numbers[:, 8])
+    young = mix([0.45, 0.62, 0.25], [0.55, 0.68, 0.35], numbers[:, 9])
+    bare = mix([0.40, 0.34, 0.30], [0.48, 0.43, 0.36], numbers[:, 9])
+    fiery, other = (pick(AUTUMN_LEAVES, numbers[:, column]) for column in (10, 11))
+    most = mix(mix(deep, young, 0.8 * nature.fresh), fiery, 0.75 * nature.autumn)
+    some = mix(deep, other, 0.7 * nature.autumn)
+    some = mix(some, pick(BLOSSOMS, numbers[:, 11]), 0.45 * nature.blossom)
+    some = mix(bare * 0.85, some, nature.leaves)
+    evergreen = np.array((0.15, 0.28, 0.22))
+    return mix(bare, most, nature.leaves), mix(some, evergreen, 0.8 * (numbers[:, 12] > 0.6))
 
 
 def _paint_mist(canvas, labels, light, dice, horizon):
@@ -125,33 +129,33 @@ def _paint_meadow(canvas, nature, light, dice, x, ridge):
     """Paint the ground in front: grass, some of it a ploughed or ripe field, snow on top."""
     side, ground = canvas.side, dice["ground"]
     first = round(0.44 * side)
-    lush = mix([0.30, 0.50, 0.18], [0.42, 0.56, 0.24], ground[:, 6])
-    fresh = mix([0.50, 0.69, 0.26], [0.62, 0.72, 0.34], ground[:, 6])
-    dry = mix([0.80, 0.68, 0.33], [0.70, 0.62, 0.36], ground[:, 7])
-    earth = mix([0.50, 0.40, 0.29], [0.58, 0.50, 0.36], ground[:, 7])
-    grass = mix(
-        mix(lush, fresh, 0.85 * nature.fresh * (1 - nature.autumn)), dry, 0.55 * nature.ripe
-    )
-    grass = mix(
-        grass, earth, np.clip(0.5 * nature.autumn * ground[:, 8] + 0.7 * (1 - nature.leaves), 0, 1)
-    )
+    grass, rows = (colour * light.land for colour in _soils(nature, ground))
     texture = noise("leaves", side, ground[:, 8:10], side - first, side)[:, None]
     shade = noise("patches", side, ground[:, 9:11], side - first, side)
     depth = np.arange(first, side, dtype=np.float32)[:, None] / side
-    colour = planes(grass * light.land) * (
-        0.72 + 0.22 * texture + 0.4 * (shade[:, None] - 0.5) + 0.22 * depth
-    )
+    bright = 0.72 + 0.22 * texture + 0.4 * (shade[:, None] - 0.5) + 0.22 * depth
+    colour = planes(grass) * bright
     fields = np.flatnonzero(ground[:, 11] < 0.35)
     if fields.size:
-        row = mix(earth[fields], dry[fields], np.clip(1.3 * nature.ripe[fields], 0, 1))
-        colour[fields] += _furrows(x, first, side, ground[fields]) * (
-            planes(row * light.land[fields]) - colour[fields]
-        )
+        furrows = _furrows(x, first, side, ground[fields])
+        colour[fields] += furrows * (planes(rows[fields]) - colour[fields])
     covered = smoothstep(3.5 * (shade - (1 - 1.1 * nature.snow)[:, None, None].astype("f4")) + 0.4)
     covered *= (nature.snow > 0.01)[:, None, None]
     snow = planes(SNOW_WHITE * light.land) * (0.9 + 0.1 * texture)
     colour += covered[:, None] * (snow - colour)
     blend(canvas.pixels[:, :, first:], _below(ridge, first, side, side), colour)
+
+
+def _soils(nature, ground):
+    """Return the colours (B, 3) of the grass, and of the rows of a field."""
+    lush = mix([0.30, 0.50, 0.18], [0.42, 0.56, 0.24], ground[:, 6])
+    fresh = mix([0.50, 0.69, 0.26], [0.62, 0.72, 0.34], ground[:, 6])
+    dry = mix([0.80, 0.68, 0.33], [0.70, 0.62, 0.36], ground[:, 7])
+    earth = mix([0.50, 0.40, 0.29], [0.58, 0.50, 0.36], ground[:, 7])
+    withered = np.clip(0.5 * nature.autumn * ground[:, 8] + 0.7 * (1 - nature.leaves), 0, 1)
+    grass = mix(lush, fresh, 0.85 * nature.fresh * (1 - nature.autumn))
+    grass = mix(mix(grass, dry, 0.55 * nature.ripe), earth, withered)
+    return grass, mix(earth, dry, np.clip(1.3 * nature.ripe, 0, 1))
 
 
 def _furrows(x, first, side, ground):
@@ -173,16 +177,11 @@ def paint_flowers(canvas, nature, light, dice, land):
         x, y, hue, size = numbers[which, dot].T
         # Two kinds of flower prevail in each picture.
         kind = np.where(hue < 0.5, palette[which, 0], np.where(hue < 0.8, palette[which, 1], hue))
-        colour = colours[(kind * (len(colours) - 0.001)).astype(int)] * light.land[which]
-        edge = land.ridge[which, (x * land.ridge.shape[1]).astype(int)]
+        colour = pick(colours, kind) * light.land[which]
+        edge = land.ridge[which, (x * canvas.side).astype(int)]
         height = edge + (1.0 - edge) * (0.03 + 0.97 * y**1.3)
-        for near, radius in ((0, 1 / 128), (1, 1.6 / 128)):
-            sized = (y + 0.3 * size > 0.75) == bool(near)
-            canvas.dots(
-                which[sized],
-                x[sized],
-                height[sized],
-                colour[sized],
-                np.full(sized.sum(), 0.92),
-                radius,
-            )
+        near = y + 0.3 * size > 0.75
+        for sized, radius in ((~near, 1 / 128), (near, 1.6 / 128)):
+            alpha = np.full(sized.sum(), 0.92)
+            dots = (each[sized] for each in (which, x, height, colour))
+            canvas.dots(*dots, alpha, radius)

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from gmmlearn.scenes._canvas import between, mix, noise, planes, smoothstep
+from gmmlearn.scenes._canvas import between, mix, noise, pick, planes, smoothstep
 from gmmlearn.scenes._land import AUTUMN_LEAVES, BLOSSOMS, SNOW_WHITE
 
 _HEIGHT, _WIDTH = 0.62, 0.38
@@ -75,7 +75,7 @@ def _plant(n_trees, dice, land):
     foot = edge + (0.96 - edge) * between(depth[which, rank], 0.06, 0.75)
     numbers = dice["tree"][which, rank]
     slim = np.minimum(0.80 / slots[which, 0] / _WIDTH, 1.0)
-    return _Trees(which, rank, x, foot, slim, (3.999 * numbers[:, 1]).astype(int), numbers)
+    return _Trees(which, rank, x, foot, slim, pick(np.arange(4), numbers[:, 1]), numbers)
 
 
 def _shadow(trees, light, width, height):
@@ -221,11 +221,11 @@ def _leaf_colours(trees, now):
     fresh = mix([0.50, 0.70, 0.22], [0.62, 0.76, 0.32], shade)
     green = mix(green, fresh, 0.85 * now.fresh)
     blossoming = now.blossom * (trees.dice[:, 9] < 0.6)
-    petals = BLOSSOMS[(len(BLOSSOMS) * petals).astype(int)]
+    petals = pick(BLOSSOMS, petals)
     fir = mix([0.10, 0.25, 0.17], [0.17, 0.33, 0.22], shade)
     is_fir = (trees.kind == _FIR)[:, None]
     for column, (petal_share, fir_light) in enumerate(((0.9, 1.0), (0.6, 1.35))):
-        turned = AUTUMN_LEAVES[(len(AUTUMN_LEAVES) * turning[:, column]).astype(int)]
+        turned = pick(AUTUMN_LEAVES, turning[:, column])
         leaf = mix(green, turned, now.autumn * between(turning[:, column], 0.75, 1.0))
         leaf = mix(leaf, petals, blossoming * petal_share)
         yield np.where(is_fir, fir * fir_light, leaf)

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gmmlearn.scenes._canvas import between
+from gmmlearn.scenes._canvas import between, pick
 from gmmlearn.scenes._land import AUTUMN_LEAVES
 from gmmlearn.scenes._light import RAIN, SNOW
 
@@ -20,7 +20,7 @@ def _paint_falling_leaves(canvas, nature, light, dice):
     amount = nature.litter * numbers.shape[1]
     which, leaf = np.nonzero(np.arange(numbers.shape[1]) < 0.9 * amount[:, None] - 0.5)
     x, y, hue, _ = numbers[which, leaf].T
-    colours = AUTUMN_LEAVES[(3.999 * hue).astype(int)] * light.land[which]
+    colours = pick(AUTUMN_LEAVES, hue) * light.land[which]
     canvas.dots(which, x, 0.2 + 0.7 * y, colours, np.full(len(which), 0.95), 1.3 / 128)
 
 
