@@ -109,6 +109,8 @@ default="kmeans"
         For low_rank: noise variances.
     converged_ : bool
         Whether the best fit changed by less than `tol`.
+    collapsed_ : bool
+        Whether `fit` warned of a component that collapsed.
     n_iter_ : int
         Iterations of the best fit.
     lower_bound_ : float
@@ -397,6 +399,7 @@ default="kmeans"
 
     def _warn(self, table):
         """Warn of a fit that did not converge, and of components that collapsed."""
+        self.collapsed_ = False
         if self.max_iter == 0:
             return
         if not self.converged_:
@@ -409,6 +412,7 @@ default="kmeans"
                 stacklevel=user_level(),
             )
         found = collapsed(self, table)
+        self.collapsed_ = found is not None
         if found:
             warnings.warn(found, CollapsedComponentWarning, stacklevel=user_level())
 

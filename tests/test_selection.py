@@ -5,6 +5,7 @@ import pytest
 from problems import ALL, blobs
 
 from gmmlearn import GaussianMixture, select_n_components
+from gmmlearn.collapse import CollapsedComponentWarning
 
 
 def groups(seed=0, n_each=150):
@@ -63,6 +64,52 @@ def test_icl_by_hand(covariance_type):
     mixture = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(X)
     surest = np.log(mixture.predict_proba(X).max(axis=1))
     assert mixture.icl(X) == pytest.approx(mixture.bic(X) - 2 * surest.sum(), rel=1e-12)
+
+
+def test_a_fit_that_fails_is_noted_and_passed_over():
+    X = np.column_stack([np.random.default_rng(0).normal(size=12), np.repeat([0.0, 90.0], 6)])
+    estimator = GaussianMixture(random_state=0, reg_covar=0.0)
+    selection = select_n_components(X, [1, 2, 50], estimator=estimator)
+    assert selection.n_components == 1
+    assert [bool(row.error) for row in selection.table] == [False, True, True]
+    assert "singular" in selection.table[1].error and "only n_samples" in selection.table[2].error
+    assert selection.table[2].value == np.inf and np.isnan(selection.table[2].log_prob)
+    with pytest.raises(ValueError, match=r"All fits failed\. Of 50 components: n_components is 50"):
+        select_n_components(X, [50, 51])
+
+
+def test_a_collapsed_fit_is_noted_and_chosen_only_if_all_are():
+    X = np.vstack([groups()[:150], [[90.0, 90.0]]])
+    with pytest.warns(CollapsedComponentWarning):
+        selection = select_n_components(X, [1, 2], estimator=GaussianMixture(random_state=0))
+        only = select_n_components(X, [2], estimator=GaussianMixture(random_state=0))
+    assert [row.collapsed for row in selection.table] == [False, True]
+    assert selection.table[1].value < selection.table[0].value and selection.n_components == 1
+    assert only.n_components == 2
+    assert str(selection).splitlines()[-1].endswith("collapsed")
+
+
+def test_printed_table():
+    selection = select_n_components(groups(), [1, 3], estimator=GaussianMixture(random_state=0))
+    head, one, three = str(selection).splitlines()
+    assert head.split() == ["K", "bic", "log_prob"]
+    assert one.split()[0] == "1" and three.split()[0] == "3" and three.endswith("*")
+    assert float(three.split()[1]) == pytest.approx(selection.table[1].value, rel=1e-5)
+
+
+@pytest.mark.parametrize("criterion", ["bic", "held-out"])
+def test_names_of_features_are_kept(criterion):
+    pandas = pytest.importorskip("pandas")
+    X = pandas.DataFrame(groups(), columns=["width", "height"])
+    selection = select_n_components(X, [2, 3], criterion, rng=0)
+    assert list(selection.estimator.feature_names_in_) == ["width", "height"]
+    selection.estimator.predict(X)
+
+
+def test_a_seed_repeats_everything_without_an_estimator():
+    one, other = (select_n_components(groups(), [2, 3], "held-out", rng=5) for _ in "ab")
+    assert one.table == other.table
+    np.testing.assert_array_equal(one.estimator.means_, other.estimator.means_)
 
 
 @pytest.mark.parametrize(
