@@ -291,8 +291,9 @@ default="kmeans"
         warm = self._goes_on(X.shape[1])
         table = tabulate(X, self._structure, self.n_components, weight)
         settings = settings_of(self, table, given, warm)
-        with table.workers():
-            best = self._climb_all(table, given, settings, warm)
+        progress = Progress(self.verbose, self.verbose_interval, table.shift, self.max_iter)
+        with table.workers(), progress:
+            best = self._climb_all(table, given, settings, warm, progress)
         self._keep(table, best)
         self._weight_seen = table.total_weight
         for remembered in ("_stream", "_running"):
@@ -300,9 +301,8 @@ default="kmeans"
         self._warn(table)
         return self
 
-    def _climb_all(self, table, given, settings, warm):
+    def _climb_all(self, table, given, settings, warm, progress):
         """Return the best Climb from all starts, or the last start if there are no iterations."""
-        progress = Progress(self.verbose, self.verbose_interval, table.shift, self.max_iter)
         random_state = check_random_state(self.random_state)
         best, bound = None, self.lower_bound_ - table.shift if warm else -np.inf
         few = None if warm else table.on_host(random_state)

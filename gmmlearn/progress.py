@@ -2,6 +2,9 @@
 
 from time import perf_counter
 
+BAR = {"unit": "iteration", "delay": 2, "leave": False}
+"""How the bar looks; it shows itself after so many seconds, and goes when the fit is done."""
+
 
 class Progress:
     """Say how a fit goes: scikit-learn's lines, or a bar if tqdm is there and `verbose` is 1."""
@@ -10,6 +13,14 @@ class Progress:
         self.verbose, self.interval, self.shift = int(verbose), interval, shift
         self.max_iter, self.bar = max_iter, None
         self.began = self.last = perf_counter()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        """Close the bar, also if the fit was broken off."""
+        if self.bar is not None:
+            self.bar.close()
 
     def start(self, number):
         """Announce initialization `number`."""
@@ -42,9 +53,9 @@ class Progress:
 
 
 def _bar(description, total):
-    """Return a tqdm bar that shows itself after two seconds, or None without tqdm."""
+    """Return a tqdm bar that shows itself after a while, or None without tqdm."""
     try:
         from tqdm.auto import tqdm
     except ImportError:
         return None
-    return tqdm(total=total, desc=description, unit="iteration", delay=2, leave=False)
+    return tqdm(total=total, desc=description, **BAR)
