@@ -65,8 +65,9 @@ class Spoiler:
     def __init__(self, images, name, seed):
         self.low, self.high = PLANS[name].limits
         self.range, self.shape = N_COMPONENTS[name], images.shape[1:]
-        flat = images[:4000].reshape(len(images[:4000]), -1)
-        pca = PCA(min(self.range[1], 60 if name == "digits" else 200), random_state=seed).fit(flat)
+        some = images[:4000]
+        flat = some.reshape(len(some), -1)
+        pca = PCA(self.range[1], random_state=seed).fit(flat)
         self.mean, self.axes = (
             torch.as_tensor(a, dtype=torch.float32) for a in (pca.mean_, pca.components_)
         )
@@ -212,61 +213,62 @@ def write(path, content):
     print(f"wrote {path.relative_to(ROOT)}, {len(content):,} bytes")
 
 
-def main():
-    """Train both judges, print their accuracies, write weights and record."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dry-run", action="store_true", help="print, write nothing")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    versions = {
-        "python": platform.python_version(),
-        "numpy": np.__version__,
-        "torch": torch.__version__,
-    }
-    record = {
+def origin():
+    """Return where the numbers come from."""
+    versions = {"python": platform.python_version(), "numpy": np.__version__}
+    return {
         "script": "benchmarks/judges.py",
         "machine": {
             "cpu": cpu_name(),
             "cores": os.cpu_count(),
             "system": f"{platform.system()} {platform.machine()}",
         },
-        "versions": versions | {"gmmlearn": gmmlearn.__version__},
+        "versions": versions | {"torch": torch.__version__, "gmmlearn": gmmlearn.__version__},
         **commit(),
         "seed": {"digits": list(DIGIT_SEEDS), "scenes": SCENE_SEEDS},
     }
+
+
+def choose(name):
+    """Train a judge from each seed, and return the best on validation with all that is recorded."""
+    parts = load(name)
+    judges = {s: train(name, parts, s) for s in (DIGIT_SEEDS if name == "digits" else [0])}
+    losses = {seed: validation_loss(judge, *parts["validation"]) for seed, judge in judges.items()}
+    best = min(losses, key=losses.get)
+    tests = [accuracy(judge, *parts["test"]) for judge in judges.values()]
+    record = {
+        "epochs": EPOCHS[name],
+        "batch": BATCH[name],
+        "n_train": len(parts["train"][0]),
+        "training_seed": best,
+        "validation_loss": list(losses.values()),
+        "test_accuracy_of_each": {q: [t[q]["accuracy"] for t in tests] for q in tests[0]},
+    }
+    return judges[best], measure(name, judges[best], parts, best) | record
+
+
+def main():
+    """Train both judges, print their accuracies, write weights and record."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dry-run", action="store_true", help="print, write nothing")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
     begin, busy, folder = perf_counter(), process_time(), ROOT / "gmmlearn" / "recorded"
+    record = origin()
     for name in PLANS:
-        parts = load(name)
-        judges = {s: train(name, parts, s) for s in (DIGIT_SEEDS if name == "digits" else [0])}
-        losses = {
-            seed: validation_loss(judge, *parts["validation"]) for seed, judge in judges.items()
-        }
-        best = min(losses, key=losses.get)
-        settings = {"epochs": EPOCHS[name], "batch": BATCH[name], "n_train": len(parts["train"][0])}
-        tests = [accuracy(judge, *parts["test"]) for judge in judges.values()]
-        record[name] = (
-            measure(name, judges[best], parts, best)
-            | settings
-            | {
-                "training_seed": best,
-                "validation_loss": list(losses.values()),
-                "test_accuracy_of_each": {q: [t[q]["accuracy"] for t in tests] for q in tests[0]},
-            }
-        )
+        judge, record[name] = choose(name)
         for kind, answers in record[name]["accuracy"].items():
-            shares = (
-                f"{q} {a['accuracy']:.4f} {np.round(a['interval'], 4)}" for q, a in answers.items()
-            )
+            shares = [
+                f"{question} {one['accuracy']:.4f} {np.round(one['interval'], 4)}"
+                for question, one in answers.items()
+            ]
             print(f"{name}, {kind}: {', '.join(shares)}", flush=True)
         if not arguments.dry_run:
-            write(folder / f"judge_{name}.safetensors", save(weights_of(judges[best])))
-    record |= {
-        "seconds": round(perf_counter() - begin, 1),
-        "cpu_seconds": round(process_time() - busy, 1),
-    }
+            write(folder / f"judge_{name}.safetensors", save(weights_of(judge)))
+    record["seconds"] = round(perf_counter() - begin, 1)
+    record["cpu_seconds"] = round(process_time() - busy, 1)
     if not arguments.dry_run:
-        text = json.dumps(rounded(record), indent=1) + "\n"
-        write(folder / "judges.json", text.encode())
+        write(folder / "judges.json", (json.dumps(rounded(record), indent=1) + "\n").encode())
 
 
 if __name__ == "__main__":
