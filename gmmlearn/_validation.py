@@ -206,3 +206,54 @@ def require_samples(X, at_least, name, purpose, cure):
             f"{name} has {len(X)} sample{'s' * (len(X) != 1)}, but {purpose} takes at least "
             f"{at_least}. {cure}."
         )
+
+
+def as_picture(image, name="image", slack=0.0, size=1):
+    """Return `image` as float64 (H, W) or (H, W, 3) in [0, 1], give or take `slack`."""
+    colour = np.ndim(image) == 3
+    try:
+        holes = bool(np.isnan(np.asarray(image, dtype=np.float64)).any())
+    except (TypeError, ValueError):
+        holes = False  # no numbers: said below
+    if holes:
+        raise ValueError(
+            f"{name} contains NaN. Fill such pixels with any number and say where they are: "
+            "inpaint(image, mask, prior) with mask = np.isnan(image)."
+        )
+    shape_hint = "(height, width) or (height, width, 3)"
+    image = as_numbers(image, name, 3 if colour else 2, shape_hint)
+    if colour and image.shape[2] != 3:
+        raise ValueError(f"{name} has shape {image.shape}, expected {shape_hint}.")
+    if min(image.shape[:2]) < size:
+        raise ValueError(
+            f"{name} of {image.shape[0]} x {image.shape[1]} pixels is smaller than a patch of "
+            f"{size} x {size}. Pass a larger picture, or use smaller patches."
+        )
+    low, high = image.min(), image.max()
+    if low < -slack or high > 1.0 + slack:
+        raise ValueError(
+            f"{name} has values from {low:.3g} to {high:.3g}, expected pixels in [0, 1]"
+            f"{' plus noise' if slack else ''}. Grey levels 0..255? Divide by 255."
+        )
+    return image
+
+
+def as_positive(value, name):
+    """Return `value` as a finite float above zero."""
+    number = as_nonnegative(value, name)
+    if number == 0.0:
+        raise ValueError(f"{name} must be a finite number > 0, got {value!r}.")
+    return number
+
+
+def as_mask(mask, shape, name="mask"):
+    """Return `mask` as booleans of `shape` with at least one False."""
+    mask = np.asarray(mask)
+    if mask.shape != tuple(shape) or mask.dtype != bool:
+        raise ValueError(
+            f"{name} must be booleans of shape {tuple(shape)}, True where a pixel is missing, got "
+            f"{mask.dtype} of shape {mask.shape}. From numbers: mask > 0."
+        )
+    if mask.all():
+        raise ValueError(f"{name} says that every pixel is missing. Leave some to learn from.")
+    return mask
