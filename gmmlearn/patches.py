@@ -113,7 +113,22 @@ def reassemble(patches, shape, stride=1):
 
 
 def overlay(patches, rows, columns, shape):
-    """Return the sum (H, W) of patches laid at their corners."""
+    """Lay patches at their corners and add up where they overlap.
+
+    Parameters
+    ----------
+    patches : array (N, size ** 2)
+        Patches.
+    rows, columns : int arrays (N,)
+        First pixel of each; no two the same.
+    shape : (int, int)
+        Height and width of the picture.
+
+    Returns
+    -------
+    array (H, W)
+        Sums; zero where there is no patch.
+    """
     total, size = np.zeros(shape), side(patches.shape[1], "patches")
     by_pixel = np.ascontiguousarray(patches.T)
     for number, values in enumerate(by_pixel):
@@ -123,7 +138,7 @@ def overlay(patches, rows, columns, shape):
 
 
 def touched(mask, size=8):
-    """Return which patches, in the order of `corners`, contain a True pixel of `mask` (N,)."""
+    """Return which patches of `size` contain a True pixel of `mask`, in the order of `corners`."""
     windows = np.lib.stride_tricks.sliding_window_view(mask, (size, size))
     return windows.any(axis=(2, 3)).ravel()
 
@@ -136,7 +151,7 @@ def without_holes(image, mask):
 
 
 def side(n_pixels, name):
-    """Return the side of a square patch of `n_pixels`."""
+    """Return the side of a square patch of `n_pixels`, or complain of what `name` names."""
     size = round(n_pixels**0.5)
     if size * size != n_pixels or size < 2:
         raise ValueError(f"{name} has {n_pixels} pixels each, which is no square of a side >= 2.")
@@ -220,7 +235,7 @@ def turned(patches, rng=None):
 
 
 def learn_patch_prior(
-    photographs, n_components=200, n_patches=100_000, size=8, max_iter=30, reg_covar=1e-6, rng=None
+    photographs, n_components=50, n_patches=100_000, size=8, max_iter=30, reg_covar=1e-6, rng=None
 ):
     """Fit a zero-mean mixture to patches of photographs, turned and mirrored at random.
 

@@ -30,9 +30,9 @@ FLOORS = [
     {"starts", "scoring", "collapse"},
     {"stream"},
     {"estimator"},
-    {"selection", "joint_ascent"},
-    {"conditional"},
-    {"painter"},
+    {"selection", "joint_ascent", "patches"},
+    {"conditional", "wiener"},
+    {"painter", "restoration", "inpainting"},
     {"deep"},
     {"exercises"},
 ]
