@@ -1,0 +1,366 @@
+"""Measure how well mixtures of patches restore photographs, beside standard methods.
+
+A prior is learned from one of scikit-learn's two photographs and restores the other. Settings of
+all methods are tuned on the photograph that the prior was learned from: scikit-image's on its
+centre, with noise; our own (fidelity, steps of adaptation) with a prior of its left half, on its
+right half. "nlm oracle" is non-local means with settings chosen on the answer itself.
+
+    python benchmarks/patches.py            # writes gmmlearn/recorded/patches.json and the priors
+    python benchmarks/patches.py --dry-run  # only prints
+    python benchmarks/patches.py --learn    # learns and writes the priors, nothing else
+"""
+
+import os
+
+# Before NumPy is imported: its BLAS reads these once.
+os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
+
+import argparse
+import itertools
+import json
+import platform
+import subprocess
+from functools import cache, partial
+from pathlib import Path
+from time import process_time
+
+import numpy as np
+import pywt
+import scipy
+import skimage
+from safetensors.numpy import save_file
+from scipy.ndimage import gaussian_filter
+from skimage.metrics import structural_similarity
+from skimage.restoration import (
+    denoise_nl_means,
+    denoise_tv_chambolle,
+    denoise_wavelet,
+    inpaint_biharmonic,
+)
+
+import gmmlearn
+from gmmlearn import damage, datasets
+from gmmlearn.inpainting import inpaint, smooth_fill
+from gmmlearn.mixture import Mixture
+from gmmlearn.patches import learn_patch_prior, load_patch_prior
+from gmmlearn.restoration import adapt, denoise, posterior_mean
+
+ROOT = Path(__file__).resolve().parents[1]
+NAMES = ("china", "flower")
+OTHER = {"china": "flower", "flower": "china"}
+LEVELS = (15, 25, 50)
+SEEDS = (0, 1, 2)
+TUNING_SEED = 100
+N_COMPONENTS = 50
+
+
+def psnr(found, truth, where=slice(None)):
+    """Return the peak signal-to-noise ratio in dB of pixels in [0, 1]."""
+    return float(-10.0 * np.log10(np.mean(np.square(found - truth)[where])))
+
+
+def crop(picture, size=256):
+    """Return the centre of a picture."""
+    top, left = ((n - size) // 2 for n in picture.shape[:2])
+    return picture[top : top + size, left : left + size]
+
+
+def noisy(clean, level, seed):
+    """Return a picture with noise of so many grey levels."""
+    return clean + level / 255 * np.random.default_rng(seed).standard_normal(clean.shape)
+
+
+def choices(**settings):
+    """Return all combinations of settings."""
+    values = itertools.product(*settings.values())
+    return [dict(zip(settings, one, strict=True)) for one in values]
+
+
+# Each standard method: a function of noisy picture, noise's std and settings, and its settings.
+STANDARD = {
+    "gaussian": (
+        lambda y, s, width: gaussian_filter(y, [width, width, 0][: y.ndim]),
+        choices(width=[0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.2, 1.4, 1.7, 2.0]),
+    ),
+    "tv": (
+        lambda y, s, weight: denoise_tv_chambolle(
+            y, weight=weight * s, channel_axis=-1 if y.ndim == 3 else None
+        ),
+        choices(weight=[0.5, 0.6, 0.7, 0.8, 0.9, 1.0, 1.1, 1.2, 1.4, 1.6]),
+    ),
+    "wavelets": (
+        lambda y, s, wavelet, method: denoise_wavelet(
+            y,
+            sigma=s,
+            wavelet=wavelet,
+            method=method,
+            mode="soft",
+            wavelet_levels=None,
+            rescale_sigma=True,
+            convert2ycbcr=False,
+            channel_axis=-1 if y.ndim == 3 else None,
+        ),
+        choices(wavelet=["haar", "db2", "sym4", "bior4.4"], method=["BayesShrink", "VisuShrink"]),
+    ),
+    "nlm": (
+        lambda y, s, size, reach, h: denoise_nl_means(
+            y, size, reach, h=h * s, sigma=s, channel_axis=-1 if y.ndim == 3 else None
+        ),
+        choices(size=[5, 7], reach=[6, 9], h=[0.5, 0.6, 0.7, 0.8]),
+    ),
+}
+
+
+def tuned(method, clean, y, noise_std):
+    """Return the settings of a standard method that restore `clean` best."""
+    function, grid = STANDARD[method]
+    return max(grid, key=lambda one: psnr(function(y, noise_std, **one), clean))
+
+
+def single(prior):
+    """Return the one Gaussian with the mixture's covariance."""
+    whole = np.tensordot(prior.weights, prior.covariances, 1)
+    return Mixture([1.0], np.zeros((1, prior.n_features)), whole[None])
+
+
+@cache
+def tune_ours(name):
+    """Return fidelities by method and level, and the table they were chosen from."""
+    picture = datasets.photograph(name)
+    half = learn_patch_prior(picture[:, :320], N_COMPONENTS, rng=0)
+    clean = picture[100:292, 384:576]
+    chosen, table = {}, []
+    for level in LEVELS:
+        y, s = noisy(clean, level, TUNING_SEED), level / 255
+        priors = {"epll": half, "one gaussian": single(half), "adapted": adapt(half, y, s)}
+        for method, prior in priors.items():
+            scores = {
+                f: round(psnr(denoise(y, prior, s, fidelity=f), clean), 2) for f in (0.5, 0.75, 1.0)
+            }
+            chosen[method, level] = max(scores, key=scores.get)
+            table.append({"method": method, "noise": level, "scores": scores})
+    return chosen, table
+
+
+def measure_noise(name, colour=False):
+    """Return PSNR and SSIM by method, level and seed, for `name` restored, and all settings."""
+    learned_from = OTHER[name]
+    prior, (fidelity, table) = load_patch_prior(learned_from), tune_ours(learned_from)
+    clean = crop(datasets.photograph(name, grey=not colour))
+    known = crop(datasets.photograph(learned_from, grey=not colour))
+    parts = {"picture": name, "rows": [], "settings": [], "tuning": table}
+    rows = parts["rows"]
+    for level in LEVELS if not colour else (25,):
+        s = level / 255
+        settings = {m: tuned(m, known, noisy(known, level, TUNING_SEED), s) for m in STANDARD}
+        oracle = None
+        for seed in SEEDS:
+            y = noisy(clean, level, seed)
+            oracle = oracle or tuned("nlm", clean, y, s)
+            found = {"noisy": y}
+            found |= {m: STANDARD[m][0](y, s, **settings[m]) for m in STANDARD}
+            found["nlm oracle"] = STANDARD["nlm"][0](y, s, **oracle)
+            own = adapt(prior, y, s)
+            found["one gaussian"] = denoise(
+                y, single(prior), s, fidelity=fidelity["one gaussian", level]
+            )
+            found["epll"] = denoise(y, prior, s, fidelity=fidelity["epll", level])
+            found["adapted epll"] = denoise(y, own, s, fidelity=fidelity["adapted", level])
+            found["posterior mean"] = posterior_mean(y, prior, s)
+            found["adapted mean"] = posterior_mean(y, own, s)
+            for method, picture in found.items():
+                similar = structural_similarity(
+                    clean, picture, data_range=1.0, channel_axis=-1 if colour else None
+                )
+                rows.append(
+                    {
+                        "noise": level,
+                        "seed": seed,
+                        "method": method,
+                        "psnr": round(psnr(picture, clean), 3),
+                        "ssim": round(float(similar), 4),
+                    }
+                )
+        report(rows, name, level, colour)
+        chosen = settings | {"nlm oracle": oracle}
+        chosen |= {m: {"fidelity": f} for (m, at), f in fidelity.items() if at == level}
+        parts["settings"].append({"noise": level} | chosen)
+    return parts
+
+
+def report(rows, name, level, colour):
+    """Print mean PSNR by method."""
+    here = [r for r in rows if r["noise"] == level]
+    print(f"{name}{' in colour' if colour else ''}, noise {level}")
+    for method in dict.fromkeys(r["method"] for r in here):
+        values = [r["psnr"] for r in here if r["method"] == method]
+        print(f"    {method:15} {np.mean(values):.2f}  +- {np.std(values, ddof=1):.3f}", flush=True)
+
+
+def measure_holes():
+    """Return rows of PSNR inside the holes."""
+    rows = []
+    for name in NAMES:
+        clean, prior = crop(datasets.photograph(name), 160), load_patch_prior(OTHER[name])
+        for kind, seed in itertools.product(("scratches", "text"), SEEDS):
+            mask = damage.scratches(clean.shape, rng=seed)
+            if kind == "text":
+                mask = damage.printed_text(clean.shape, rng=seed)
+            damaged = np.where(mask, 1.0, clean)
+            own = adapt(prior, damaged, 0.01, mask=mask)
+            found = {
+                "mean of neighbours": smooth_fill(damaged, mask),
+                "biharmonic": inpaint_biharmonic(damaged, mask),
+                "prior": inpaint(damaged, mask, prior),
+                "adapted prior": inpaint(damaged, mask, own),
+            }
+            for method, picture in found.items():
+                score = round(psnr(picture, clean, mask), 3)
+                row = {"picture": name, "damage": kind, "seed": seed, "method": method}
+                rows.append(row | {"missing": round(float(mask.mean()), 3), "psnr": score})
+        for kind in ("scratches", "text"):
+            print(f"{name}, {kind}")
+            for method in dict.fromkeys(r["method"] for r in rows):
+                values = [
+                    r["psnr"]
+                    for r in rows
+                    if (r["picture"], r["damage"], r["method"]) == (name, kind, method)
+                ]
+                print(f"    {method:20} {np.mean(values):.2f}", flush=True)
+    return rows
+
+
+def measure_components():
+    """Return PSNR at noise 25 by number of components; each prior is learned here."""
+    rows = []
+    for name, n_components in itertools.product(NAMES, (10, 50, 100, 200)):
+        begin = process_time()
+        prior = learn_patch_prior(
+            datasets.photograph(OTHER[name]), n_components, 50_000, max_iter=20, rng=0
+        )
+        seconds, s = process_time() - begin, 25 / 255
+        clean = crop(datasets.photograph(name))
+        y = noisy(clean, 25, 0)
+        own = adapt(prior, y, s)
+        row = {"picture": name, "n_components": n_components, "cpu_seconds": round(seconds, 1)}
+        row |= {
+            "epll": round(psnr(denoise(y, prior, s), clean), 2),
+            "adapted epll": round(psnr(denoise(y, own, s), clean), 2),
+            "adapted mean": round(psnr(posterior_mean(y, own, s), clean), 2),
+        }
+        print(row, flush=True)
+        rows.append(row)
+    return rows
+
+
+def measure_seconds():
+    """Return CPU-seconds for a full photograph, with what a megapixel costs."""
+    rows = []
+    for name, level in itertools.product(NAMES, (25,)):
+        prior, s = load_patch_prior(OTHER[name]), level / 255
+        y = noisy(datasets.photograph(name), level, 0)
+        clock = [process_time()]
+        own = adapt(prior, y, s)
+        clock.append(process_time())
+        denoise(y, own, s)
+        clock.append(process_time())
+        posterior_mean(y, own, s)
+        clock.append(process_time())
+        parts = dict(zip(("adapt", "epll", "mean"), np.diff(clock).round(1).tolist(), strict=True))
+        per_megapixel = (parts["epll"] / y.size * 1e6, parts["mean"] / y.size * 1e6)
+        row = {"picture": name, "noise": level, "pixels": y.size} | parts
+        row |= {"epll_per_megapixel": round(per_megapixel[0], 1)}
+        row |= {"mean_per_megapixel": round(per_megapixel[1], 1)}
+        print(row, flush=True)
+        rows.append(row)
+    return rows
+
+
+def learn():
+    """Learn and store the prior of each photograph, in half precision."""
+    for name in NAMES:
+        prior = learn_patch_prior(datasets.photograph(name), N_COMPONENTS, rng=0)
+        lower = prior.covariances_cholesky[:, *np.tril_indices(prior.n_features)]
+        stored = {"weights": prior.weights.astype("f4"), "factors": lower.astype("f2")}
+        path = ROOT / "gmmlearn" / "recorded" / f"patches_{name}.safetensors"
+        save_file(stored, path)
+        print(f"wrote {path.relative_to(ROOT)}, {path.stat().st_size / 1e3:.0f} kB", flush=True)
+
+
+PARTS = {
+    "holes": measure_holes,
+    "seconds": measure_seconds,
+    "china": partial(measure_noise, "china"),
+    "flower": partial(measure_noise, "flower"),
+    "china in colour": partial(measure_noise, "china", colour=True),
+    "flower in colour": partial(measure_noise, "flower", colour=True),
+    "components": measure_components,
+}
+
+
+def origin():
+    """Return where the numbers come from."""
+    return {
+        "script": "benchmarks/patches.py",
+        "machine": {
+            "cpu": cpu_name(),
+            "cores": os.cpu_count(),
+            "system": f"{platform.system()} {platform.machine()}",
+        },
+        "versions": {
+            "python": platform.python_version(),
+            "numpy": np.__version__,
+            "scipy": scipy.__version__,
+            "scikit-image": skimage.__version__,
+            "PyWavelets": pywt.__version__,
+            "gmmlearn": gmmlearn.__version__,
+        },
+        **commit(),
+        "seeds": SEEDS,
+        "n_components": N_COMPONENTS,
+    }
+
+
+def cpu_name():
+    """Return the processor's name, as well as the system tells."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
+    except (OSError, StopIteration):
+        return platform.processor() or "unknown"
+
+
+def commit():
+    """Return the commit that was measured, and which files of code differ from it."""
+    code = ["gmmlearn/*.py", "benchmarks/*.py"]
+    try:
+        git = ["git", "-C", str(ROOT)]
+        head = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True, stderr=-3).strip()
+        changed = subprocess.check_output([*git, "status", "--porcelain", "--", *code], text=True)
+        return {"commit": head, "changed": [line[3:] for line in changed.splitlines()]}
+    except (OSError, subprocess.CalledProcessError):
+        return {"commit": "unknown", "changed": []}
+
+
+def main():
+    """Measure everything, print tables, write the record."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dry-run", action="store_true", help="print, write nothing")
+    parser.add_argument("--learn", action="store_true", help="learn the priors, nothing else")
+    parser.add_argument("--only", choices=PARTS, nargs="+", default=list(PARTS), help="some parts")
+    parser.add_argument("--to", type=Path, default=ROOT / "gmmlearn/recorded/patches.json")
+    arguments = parser.parse_args()
+    if arguments.learn:
+        return learn()
+    begin, record = process_time(), origin()
+    record |= {part: PARTS[part]() for part in arguments.only}
+    record["cpu_seconds"] = round(process_time() - begin, 1)
+    if not arguments.dry_run:
+        unfinished = arguments.to.with_suffix(".partial")
+        unfinished.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
+        unfinished.replace(arguments.to)
+        print(f"wrote {arguments.to.name} after {record['cpu_seconds']} CPU-seconds")
+
+
+if __name__ == "__main__":
+    main()
