@@ -19,6 +19,7 @@ _MODULE_OF = {
 _MODULES = (
     "codes",
     "conditional",
+    "damage",
     "datasets",
     "em",
     "estimator",

@@ -15,7 +15,7 @@ PACKAGE = Path(gmmlearn.__file__).parent
 # modules.
 FLOORS = [
     {"_validation", "arrays", "attributes"},
-    {"gaussian", "codes", "ensemble", "datasets", "plots", "potts", "recorded", "scenes"},
+    {"gaussian", "codes", "damage", "ensemble", "datasets", "plots", "potts", "recorded", "scenes"},
     {"mixture", "metrics", "texture", "words"},
     {"em", "scale_mixture"},
     # The tool, from its arithmetic up to scikit-learn's interface.
