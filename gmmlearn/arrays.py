@@ -20,6 +20,8 @@ HOW_TO_HOST = {TORCH: "X.cpu().numpy()", DASK: "X.compute()"}
 
 def kind_of(X):
     """Return the kind of array that `X` is; whatever else it is, NumPy will read it."""
+    if isinstance(X, np.ndarray):
+        return NUMPY
     if is_torch_array(X):
         return TORCH
     return DASK if is_dask_array(X) else NUMPY
@@ -44,7 +46,7 @@ def refuse(kind, what):
 
 def namespace(values):
     """Return the module whose functions take `values`."""
-    return np if isinstance(values, np.ndarray | np.generic) else array_namespace(values)
+    return np if isinstance(values, np.ndarray) else array_namespace(values)
 
 
 def to_host(values):
