@@ -131,7 +131,15 @@ default="kmeans"
     what                  scikit-learn                          here
     ====================  ====================================  ====================================
     ``sample``            an integer ``random_state`` gives     draws anew at each call; pass an
-                          the same points at every call         integer to ``sample`` to repeat
+                          the same points at every call         integer to ``sample`` to repeat;
+                                                                the first draws differ already
+    ``sample(3.0)``       three points                          refused: not a whole number
+    ``warm_start``        another ``n_components`` or           refused
+                          ``covariance_type``: ignored, or an
+                          error from within
+    ``n_init``, ties      the first of equal bounds             the same, but rounding differs, and
+                                                                with it which start wins a tie and
+                                                                the order of components
     float32 data          computed and returned in float32      computed and returned in float64
     tied, from points     the first covariance depends on       as if X were centred first
                           where the origin of X is
