@@ -6,8 +6,8 @@ from problems import ALL, FITTED, TYPES, blobs, start_of
 from scipy.stats import multivariate_normal
 from sklearn.exceptions import ConvergenceWarning
 
-from gmmlearn import GaussianMixture
-from gmmlearn.missing import patterns
+from gmmlearn import GaussianMixture, missing
+from gmmlearn.missing import batches, patterns
 
 
 def with_gaps(X, share=0.3, seed=0, empty_row=True):
@@ -211,3 +211,41 @@ def test_patterns_hold_every_row_once():
         expected[np.arange(9) if seen is None else seen] = True
         np.testing.assert_array_equal(~np.isnan(X[rows]), np.tile(expected, (len(rows), 1)))
     assert patterns(blobs()) == [(None, None)]
+
+
+@pytest.mark.parametrize("covariance_type", ["full", "tied"])
+@pytest.mark.parametrize("limit", [0.0, np.inf])
+def test_both_routes_to_the_density_agree_with_single_rows(covariance_type, limit, monkeypatch):
+    monkeypatch.setattr(missing, "RISK_LIMIT", limit)
+    test_em_is_that_of_single_rows(covariance_type)
+    test_density_of_an_incomplete_row_is_the_marginal_density(covariance_type)
+
+
+def test_nearly_equal_features_lose_no_digits():
+    mixture = GaussianMixture(1)
+    apart = 2.0**-36  # the first two features are equal but for this variance
+    covariance = np.array([[1.0, 1.0, 0.5], [1.0, 1.0 + apart, 0.5], [0.5, 0.5, 1.0]])
+    mixture.weights_, mixture.means_ = np.ones(1), np.zeros((1, 3))
+    mixture.covariances_ = covariance[None]
+    X = np.array([[0.3, np.nan, np.nan], [np.nan, -0.7, 1.1], [0.4, np.nan, -2.0], [np.nan] * 3])
+    seen = [[0], [1, 2], [0, 2]]
+    expected = [
+        multivariate_normal(cov=covariance[np.ix_(s, s)]).logpdf(x[s])
+        for s, x in zip(seen, X, strict=False)
+    ]
+    np.testing.assert_allclose(mixture.score_samples(X), [*expected, 0.0], rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.parametrize("n_missing", [1, 3])
+def test_blocks_hold_every_incomplete_row_once(n_missing):
+    rng, X = np.random.default_rng(0), blobs(3000, 6)
+    X[rng.random(X.shape) < 0.1 * n_missing] = np.nan
+    found = [pair for pair in patterns(X) if pair[1] is not None]
+    blocks = batches(found, 6, lambda n: 100)
+    incomplete = np.flatnonzero(np.isnan(X).any(axis=1))
+    np.testing.assert_array_equal(np.sort(np.concatenate([b[0] for b in blocks])), incomplete)
+    for rows, starts in blocks:
+        gone = np.isnan(X[rows])
+        assert len(rows) <= 100 and len(set(gone.sum(axis=1))) == 1
+        changes = np.flatnonzero((gone[1:] != gone[:-1]).any(axis=1)) + 1
+        np.testing.assert_array_equal(starts, [0, *changes])
