@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from gmmlearn import datasets
+from gmmlearn.mixture import Mixture
 from gmmlearn.patches import (
     corners,
     extract_patches,
@@ -100,6 +101,18 @@ def test_learning_takes_several_photographs_and_repeats_by_seed():
     first, second = (learn_patch_prior(photographs, 3, 900, 4, 5, rng=1) for _ in range(2))
     np.testing.assert_array_equal(first.covariances, second.covariances)
     assert first.n_features == 15 and first.n_components == 3
+
+
+@pytest.mark.parametrize("name", ["china", "flower"])
+def test_recorded_priors_know_their_photograph(name):
+    prior = load_patch_prior(name)
+    assert prior.n_features == 63
+    other = load_patch_prior({"china": "flower", "flower": "china"}[name])
+    patches = extract_patches(datasets.photograph(name)[100:180, 200:300])
+    Z, _ = remove_dc(patches)
+    assert prior.log_prob(Z).mean() > other.log_prob(Z).mean() + 3.0
+    single = Mixture([1.0], np.zeros((1, 63)), [Z.T @ Z / len(Z)])
+    assert prior.log_prob(Z).mean() > single.log_prob(Z).mean() + 3.0
 
 
 def test_inputs_stay_as_they_are():
