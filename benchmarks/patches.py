@@ -281,7 +281,10 @@ def learn():
     for name in NAMES:
         prior = learn_patch_prior(datasets.photograph(name), N_COMPONENTS, rng=0)
         lower = prior.covariances_cholesky[:, *np.tril_indices(prior.n_features)]
-        stored = {"weights": prior.weights.astype("f4"), "factors": lower.astype("f2")}
+        stored = {
+            "weights": prior.weights.astype("f4"),
+            "factors": np.ascontiguousarray(lower, "f2"),
+        }
         path = ROOT / "gmmlearn" / "recorded" / f"patches_{name}.safetensors"
         save_file(stored, path)
         print(f"wrote {path.relative_to(ROOT)}, {path.stat().st_size / 1e3:.0f} kB", flush=True)
