@@ -35,7 +35,7 @@ class Bins(NamedTuple):
 
 
 def ndb(train, fake, n_bins=20, level=0.05, rng=None):
-    """Count the statistically different bins, NDB.
+    """Count the statistically different bins, NDB (eq. ndb-z).
 
     The protocol: (1) k-means on the training samples, best of four starts, makes n_bins bins;
     (2) every fake sample goes to the bin with the nearest centre (Euclidean, features as given);
@@ -117,7 +117,7 @@ class Modes(NamedTuple):
 
 
 def mode_statistics(samples, centres, std, weights=None, n_stds=3.0):
-    """Count modes, samples of high quality and the reverse KL of known modes.
+    """Count modes, samples of high quality and the reverse KL of known modes (eq. reverse-kl).
 
     Parameters
     ----------

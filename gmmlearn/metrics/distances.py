@@ -11,7 +11,7 @@ _BLOCK = 2**22
 
 
 def frechet_distance(real, fake):
-    """Return the squared Frechet distance between Gaussians fitted to two sets.
+    """Return the squared Frechet distance between Gaussians fitted to two sets (eq. frechet).
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def frechet_distance(real, fake):
 
 
 def frechet_distance_gaussians(mean, covariance, other_mean, other_covariance):
-    """Return the squared Frechet distance between two given Gaussians.
+    """Return the squared Frechet distance between two given Gaussians (eq. frechet).
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ class KernelBlocks(NamedTuple):
 
 
 def kernel_distance(real, fake):
-    """Return the unbiased squared maximum mean discrepancy, cubic kernel.
+    """Return the unbiased squared maximum mean discrepancy, cubic kernel (eq. mmd-unbiased).
 
     Parameters
     ----------

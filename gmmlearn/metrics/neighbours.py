@@ -21,7 +21,7 @@ class PrecisionRecall(NamedTuple):
 
 
 def precision_recall(real, fake, n_neighbors=3):
-    """Return improved precision and recall.
+    """Return improved precision and recall (eq. precision-recall).
 
     Parameters
     ----------

@@ -1,0 +1,168 @@
+"""Checkers for the exercises of chapter 10."""
+
+import numpy as np
+from scipy.spatial.distance import cdist
+
+from gmmlearn import metrics
+from gmmlearn.exercises import diagnose, exercise
+
+
+@exercise("10-distance")
+def _distance(answer):
+    if isinstance(answer, (list, tuple, np.ndarray)) and np.size(answer) == 1:
+        answer = np.reshape(answer, ())  # one number in brackets is a number
+    mean, std, other_mean, other_std = 1.0, 2.0, 3.0, 5.0
+    means, stds = (mean - other_mean) ** 2, (std - other_std) ** 2
+    variances = std**2 + other_std**2
+    return diagnose(
+        answer,
+        means + stds,
+        "The squared distance",
+        [
+            (np.sqrt(means + stds), "That is the distance itself; the squared one was asked for."),
+            (means, "You compared the means alone: the spreads differ too."),
+            (stds, "You compared the spreads alone: the means differ too."),
+            (abs(mean - other_mean) + stds, "The difference of the means enters squared."),
+            (means + variances, "You left out the overlap: x and y may depend on each other."),
+            (means + variances - std * other_std, "The overlap enters twice."),
+            (means + variances + 2 * std * other_std, "The overlap has the wrong sign."),
+            (
+                means + (std**2 - other_std**2) ** 2,
+                "You took variances for standard deviations.",
+            ),
+            (means + other_std**2 - std**2, "You subtracted variances: take their roots first."),
+        ],
+        rtol=1e-3,
+    )
+
+
+@exercise("10-bias")
+def _bias(answer):
+    if not callable(answer):
+        return "Give a function of covariance, n, other_covariance and m."
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        n, m, size = (int(rng.integers(*ends)) for ends in ((20, 90), (100, 300), (2, 6)))
+        roots = rng.normal(size=(2, size, size))
+        first, second = roots @ roots.swapaxes(1, 2)
+        given = first.copy(), second.copy()
+        value = answer(given[0], n, given[1], m)
+        if not (np.array_equal(given[0], first) and np.array_equal(given[1], second)):
+            return "Your function changes the arrays it is given."
+        a, b = np.trace(first), np.trace(second)
+        fault = diagnose(
+            value,
+            a / n + b / m,
+            "The excess",
+            [
+                (a / n, "The mean of the fake samples is uncertain too."),
+                (b / m, "The mean of the real samples is uncertain too."),
+                (a / m + b / n, "Each covariance belongs to its own number of samples."),
+                ((a + b) / (n + m), "The two means are uncertain separately: no common n + m."),
+                (a / (n - 1) + b / (m - 1), "The variance of a mean divides by n, not by n - 1."),
+                (np.sqrt(a / n + b / m), "That is a root: squared distances add variances."),
+                (a / n**2 + b / m**2, "The variance of a mean is that of one sample over n."),
+                (
+                    np.linalg.det(first) / n + np.linalg.det(second) / m,
+                    "A squared length adds up the variances: that is no determinant.",
+                ),
+                (
+                    first.sum() / n + second.sum() / m,
+                    "Only the diagonal counts: a squared length has no products of features.",
+                ),
+                (a / n - b / m, "The two means are independent: their variances add."),
+            ],
+        )
+        if fault:
+            return fault
+    return None
+
+
+@exercise("10-mmd")
+def _mmd(answer):
+    if not callable(answer):
+        return "Give a function of kernel, real and fake."
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        real, fake = rng.normal(size=(7 + seed, 3)), rng.normal(size=(12 - seed, 3)) + 0.5
+        width = rng.uniform(0.5, 2.0)
+
+        def kernel(a, b, width=width):
+            return np.exp(-0.5 * cdist(a, b, "sqeuclidean") / width**2)
+
+        given = real.copy(), fake.copy()
+        value = answer(kernel, *given)
+        if not (np.array_equal(given[0], real) and np.array_equal(given[1], fake)):
+            return "Your function changes the arrays it is given."
+        n, m, cross = len(real), len(fake), kernel(real, fake).mean()
+        sums = [kernel(X, X).sum() - len(X) for X in (real, fake)]  # k(x, x) = 1
+        own = sums[0] / (n * (n - 1)) + sums[1] / (m * (m - 1))
+        biased = kernel(real, real).mean() + kernel(fake, fake).mean()
+        fault = diagnose(
+            value,
+            own - 2 * cross,
+            "The value",
+            [
+                (biased - 2 * cross, "Pairs of a sample with itself are in it: that is biased."),
+                (
+                    sums[0] / n**2 + sums[1] / m**2 - 2 * cross,
+                    "You left out the pairs i = j, but still count them in the number of pairs.",
+                ),
+                (
+                    (sums[0] + n) / (n * (n - 1)) + (sums[1] + m) / (m * (m - 1)) - 2 * cross,
+                    "You divide by the pairs i ≠ j, but the pairs i = j are still in the sum.",
+                ),
+                (own - cross, "The mean between the sets enters twice."),
+                (own + 2 * cross, "The mean between the sets has the wrong sign."),
+                (2 * cross - own, "The sign is turned round: equal sets give zero on average."),
+                (np.sqrt(max(own - 2 * cross, 0)), "No root: it would bring the bias back."),
+                (sums[0] / (n * (n - 1)) - 2 * cross, "The fake samples have pairs too."),
+            ],
+        )
+        if fault:
+            return fault
+    return None
+
+
+@exercise("10-coverage")
+def _coverage(answer):
+    if not callable(answer):
+        return "Give a function of real, fake and k."
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        real, fake = rng.normal(size=(60, 2)), 0.7 * rng.normal(size=(25 + seed, 2)) + 0.6
+        given, k = (real.copy(), fake.copy()), 2 + seed
+        value = answer(*given, k)
+        if not (np.array_equal(given[0], real) and np.array_equal(given[1], fake)):
+            return "Your function changes the arrays it is given."
+        distances, sorted_real = cdist(real, fake), np.sort(cdist(real, real), axis=1)
+
+        def covered(place, distances=distances, sorted_real=sorted_real):
+            return distances <= sorted_real[:, place, None]
+
+        precision, recall = metrics.precision_recall(real, fake, k)
+        fault = diagnose(
+            value,
+            covered(k).any(axis=1).mean(),
+            "The coverage",
+            [
+                (recall, "That is recall: the balls belong to real samples here."),
+                (precision, "That is precision: count real samples, not fake ones."),
+                (
+                    covered(k - 1).any(axis=1).mean(),
+                    "Your radius is that of the neighbour before: a sample is no neighbour of "
+                    "itself.",
+                ),
+                (covered(k).any(axis=1).sum(), "That is a number of samples: divide by theirs."),
+                (covered(k).sum() / (k * len(fake)), "That is the density, which counts balls."),
+                (covered(k).mean(), "One fake sample in a ball is enough: take any, not the mean."),
+                (1 - covered(k).any(axis=1).mean(), "That is the share that is not covered."),
+                (
+                    covered(3).any(axis=1).mean(),
+                    "You used three neighbours: use k.",
+                ),
+            ],
+        )
+        if fault:
+            return fault
+    return None

@@ -1,0 +1,148 @@
+"""The checkers of chapter 10 know right answers from the mistakes people make."""
+
+import numpy as np
+import pytest
+from scipy.spatial.distance import cdist
+
+from gmmlearn import metrics
+from gmmlearn.exercises import check
+
+NAMES = ["10-distance", "10-bias", "10-mmd", "10-coverage"]
+
+
+def excess(covariance, n, other_covariance, m):
+    return np.trace(covariance) / n + np.trace(other_covariance) / m
+
+
+def own(kernel, X):
+    values = kernel(X, X)
+    return (values.sum() - np.trace(values)) / (len(X) * (len(X) - 1))
+
+
+def mmd(kernel, real, fake):
+    return own(kernel, real) + own(kernel, fake) - 2 * kernel(real, fake).mean()
+
+
+def biased(kernel, real, fake):
+    return kernel(real, real).mean() + kernel(fake, fake).mean() - 2 * kernel(real, fake).mean()
+
+
+def by_loops(kernel, real, fake):
+    def mean(pairs):
+        return np.mean([kernel(a[None], b[None])[0, 0] for a, b in pairs])
+
+    def different(X):
+        return [(a, b) for i, a in enumerate(X) for j, b in enumerate(X) if i != j]
+
+    between = mean([(a, b) for a in real for b in fake])
+    return mean(different(real)) + mean(different(fake)) - 2 * between
+
+
+def half_corrected(kernel, real, fake):
+    parts = [(kernel(X, X).sum() - len(X)) / len(X) ** 2 for X in (real, fake)]
+    return sum(parts) - 2 * kernel(real, fake).mean()
+
+
+def other_half(kernel, real, fake):
+    parts = [kernel(X, X).sum() / (len(X) * (len(X) - 1)) for X in (real, fake)]
+    return sum(parts) - 2 * kernel(real, fake).mean()
+
+
+def inside(real, fake, k):
+    radii = np.sort(cdist(real, real), axis=1)[:, k]
+    return cdist(real, fake) <= radii[:, None]
+
+
+def coverage(real, fake, k):
+    return inside(real, fake, k).any(axis=1).mean()
+
+
+def spoil_matrix(covariance, n, other_covariance, m):
+    covariance *= 2
+    return 0.0
+
+
+def spoil_points(*arguments):
+    arguments[-2 if np.ndim(arguments[-1]) == 0 else -1][:] = 0
+    return 0.0
+
+
+RIGHT = {
+    "10-distance": [13, 13.0, [13.0], np.array([13])],
+    "10-bias": [excess, lambda a, n, b, m: np.linalg.eigvalsh(a).sum() / n + np.diag(b).sum() / m],
+    "10-mmd": [mmd, by_loops],
+    "10-coverage": [coverage],
+}
+
+WRONG = [
+    ("10-distance", np.sqrt(13), "distance itself"),
+    ("10-distance", 4, "means alone"),
+    ("10-distance", 9, "spreads alone"),
+    ("10-distance", 11, "enters squared"),
+    ("10-distance", 33, "left out the overlap"),
+    ("10-distance", 23, "enters twice"),
+    ("10-distance", 53, "wrong sign"),
+    ("10-distance", 445, "variances for standard deviations"),
+    ("10-distance", 25, "subtracted variances"),
+    ("10-distance", 12, "not the right value"),
+    ("10-distance", [13, 13], "has shape"),
+    ("10-bias", 3.0, "Give a function"),
+    ("10-bias", lambda a, n, b, m: np.trace(a) / n, "fake samples is uncertain"),
+    ("10-bias", lambda a, n, b, m: np.trace(b) / m, "real samples is uncertain"),
+    ("10-bias", lambda a, n, b, m: excess(a, m, b, n), "its own number"),
+    ("10-bias", lambda a, n, b, m: np.trace(a + b) / (n + m), "no common n + m"),
+    ("10-bias", lambda a, n, b, m: excess(a, n - 1, b, m - 1), "not by n - 1"),
+    ("10-bias", lambda a, n, b, m: np.sqrt(excess(a, n, b, m)), "That is a root"),
+    ("10-bias", lambda a, n, b, m: excess(a, n**2, b, m**2), "over n"),
+    ("10-bias", lambda a, n, b, m: np.linalg.det(a) / n + np.linalg.det(b) / m, "no determinant"),
+    ("10-bias", lambda a, n, b, m: a.sum() / n + b.sum() / m, "Only the diagonal"),
+    ("10-bias", lambda a, n, b, m: excess(a, n, -b, m), "their variances add"),
+    ("10-bias", lambda a, n, b, m: a / n + b / m, "has shape"),
+    ("10-bias", lambda a, n, b, m: 0.0, "not the right value"),
+    ("10-bias", spoil_matrix, "changes the arrays"),
+    ("10-mmd", 3.0, "Give a function"),
+    ("10-mmd", biased, "with itself are in it"),
+    ("10-mmd", half_corrected, "still count them"),
+    ("10-mmd", other_half, "still in the sum"),
+    ("10-mmd", lambda k, x, y: mmd(k, x, y) + k(x, y).mean(), "enters twice"),
+    ("10-mmd", lambda k, x, y: mmd(k, x, y) + 4 * k(x, y).mean(), "has the wrong sign"),
+    ("10-mmd", lambda k, x, y: -mmd(k, x, y), "turned round"),
+    ("10-mmd", lambda k, x, y: np.sqrt(mmd(k, x, y)), "No root"),
+    ("10-mmd", lambda k, x, y: own(k, x) - 2 * k(x, y).mean(), "have pairs too"),
+    ("10-mmd", lambda k, x, y: metrics.kernel_distance(x, y), "not the right value"),
+    ("10-mmd", spoil_points, "changes the arrays"),
+    ("10-coverage", 3.0, "Give a function"),
+    ("10-coverage", lambda x, y, k: metrics.precision_recall(x, y, k).recall, "That is recall"),
+    ("10-coverage", lambda x, y, k: metrics.precision_recall(x, y, k)[0], "That is precision"),
+    ("10-coverage", lambda x, y, k: coverage(x, y, k - 1), "the neighbour before"),
+    ("10-coverage", lambda x, y, k: inside(x, y, k).any(axis=1).sum(), "number of samples"),
+    ("10-coverage", lambda x, y, k: inside(x, y, k).sum() / (k * len(y)), "the density"),
+    ("10-coverage", lambda x, y, k: inside(x, y, k).mean(), "One fake sample in a ball"),
+    ("10-coverage", lambda x, y, k: 1 - coverage(x, y, k), "not covered"),
+    ("10-coverage", lambda x, y, k: coverage(x, y, 3), "use k"),
+    ("10-coverage", lambda x, y, k: 0.123, "not the right value"),
+    ("10-coverage", spoil_points, "changes the arrays"),
+]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_right_answers_pass(name):
+    for answer in RIGHT[name]:
+        result = check(name, answer)
+        assert result.passed, result.message
+
+
+@pytest.mark.parametrize(("name", "answer", "message"), WRONG)
+def test_mistakes_are_named(name, answer, message):
+    result = check(name, answer)
+    assert not result.passed
+    assert message in result.message
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    "garbage",
+    ["text", [], {}, object(), np.nan, lambda *_: "text", lambda *_: None, lambda: 1, max],
+)
+def test_garbage_never_raises_and_never_passes(name, garbage):
+    assert not check(name, garbage).passed
