@@ -133,7 +133,8 @@ def bootstrap_interval(statistic, *samples, n_resamples=1000, level=0.95, rng=No
     -----
     Right for means and shares. Distances between sets are biased upward once more by each redraw,
     because repeated rows look like a poorer sample: the interval may lie above the estimate
-    altogether. For them draw new samples, or subtract the redraws' mean excess, as chapter 10 does.
+    altogether. For them draw new samples, or reflect the interval at the estimate d: from
+    2 d - high to 2 d - low (chapter 10).
 
     References
     ----------
