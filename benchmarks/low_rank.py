@@ -42,7 +42,7 @@ FAMILIES = {
 }
 PLANE = 20
 """Principal components of the mixture in a plane, as in chapter 7."""
-MNIST_VARIANCES = (0.0003, 0.001, 0.003, 0.01)
+MNIST_VARIANCES = (3e-6, 1e-5, 3e-5)
 MNIST_RANKS = (2, 8, 16)
 MNIST_SIZES = (10, 40)
 FULL_ITERATIONS = 3
@@ -170,9 +170,11 @@ def large_digits(folder):
     best = min(tried, key=lambda row: row["validation"])
     settings = {key: best[key] for key in ("n_components", "covariance_type", "rank")}
     chosen = fit(X[1], 1, best["reg_covar"], np.ones(784), tol=1e-1, **settings)
-    chosen = summary([held_out(chosen, test, 256, 1)])
-    rows = [timed(X[0], 0.001, n_components=10, covariance_type="low_rank", rank=8)]
-    rows.append(timed(X[0], 0.001, FULL_ITERATIONS, n_components=10, covariance_type="full"))
+    values = held_out(chosen, test, 256, 1)
+    # A few pictures with ink where there never was any have most of the mean's spread.
+    chosen = summary([values]) | {"median": round(float(np.median(values)), 4)}
+    rows = [timed(X[0], 1e-5, n_components=10, covariance_type="low_rank", rank=8)]
+    rows.append(timed(X[0], 1e-5, FULL_ITERATIONS, n_components=10, covariance_type="full"))
     for row in rows:
         print(row, flush=True)
     return {
@@ -180,17 +182,24 @@ def large_digits(folder):
         "split": {"train": 8000, "validation": 1000, "test": 1000},
         "tried": tried,
         "chosen": best | chosen,
-        "independent": round(float(independent_bits(X[0], test)), 4),
+        "independent": round(independent_bits(X[0], validation, test), 4),
         "fits": rows,
     }
 
 
-def independent_bits(X, test):
-    """Return bits per pixel of independent Gaussians, no variance below 0.003."""
-    x = datasets.dequantise(test, 0, 256)
-    centred, variances = x - X.mean(axis=0), X.var(axis=0) + 0.003
-    log_prob = -0.5 * (np.log(2 * np.pi * variances) + centred**2 / variances).sum(axis=1)
-    return bits(log_prob, 784, 256).mean()
+def independent_bits(X, validation, test):
+    """Return bits per pixel of independent Gaussians, with a variance added as validation says."""
+
+    def value(images, added):
+        centred, variances = (
+            datasets.dequantise(images, 0, 256) - X.mean(axis=0),
+            X.var(axis=0) + added,
+        )
+        log_prob = -0.5 * (np.log(2 * np.pi * variances) + centred**2 / variances).sum(axis=1)
+        return float(bits(log_prob, 784, 256).mean())
+
+    added = min(10.0 ** np.arange(-7, 0, 0.5), key=lambda one: value(validation, one))
+    return value(test, added)
 
 
 def timed(X, reg_covar, max_iter=None, **settings):
