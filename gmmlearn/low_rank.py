@@ -1,12 +1,13 @@
 """Low-rank covariances: mixtures of factor analysers, without any D x D array.
 
-Each covariance is W W' + diag(noise), with loadings W (D, r). In whitened loadings, noise^-1/2 W =
-U diag(s) V' with m = 1 + s^2, the precision is diag(1 / noise) - P P', where P = noise^-1/2 H and
-H = U diag(s / sqrt(m)). The E-step sees a point through P alone, and so does the M-step: from the
-scatter S of a component it needs only S P and the diagonal of S. Its new loadings are a root of
-S P (I + P' S P)^-1 P' S, its new noise is what they leave of the diagonal of S. That is the M-step
-of factor analysis (ghahramani1996em) with expanded parameters (liu1998parameter): the scale of the
-factors is fitted too, then absorbed by the loadings, which costs nothing and climbs faster.
+Each covariance is W W' + diag(noise), with loadings W (D, r) (eq. low-rank-covariance). In whitened
+loadings, noise^-1/2 W = U diag(s) V' with m = 1 + s^2, the precision is diag(1 / noise) - P P'
+(eq. low-rank-woodbury), where P = noise^-1/2 H and H = U diag(s / sqrt(m)). The E-step sees a point
+through P alone, and so does the M-step: from the scatter S of a component it needs only S P and the
+diagonal of S. Its new loadings are a root of S P (I + P' S P)^-1 P' S, its new noise is what they
+leave of the diagonal of S. That is the M-step of factor analysis (ghahramani1996em) with expanded
+parameters (liu1998parameter): the scale of the factors is fitted too, then absorbed by the
+loadings, which costs nothing and climbs faster.
 
 Inside, covariances are (K, D, r + 1): loadings and, last, noise variances. Their factors are
 (K, D + 1, r + 1): H and 1 / sqrt(noise), and a last row 1 / sqrt(m). Second moments, as seen
@@ -174,7 +175,7 @@ class LowRank:
         )
 
     def log_det_precision(self, factors, n_features):
-        """Return half the log determinant of each precision (K,)."""
+        """Return half the log determinant of each precision (K,) (eq. low-rank-determinant)."""
         return np.log(factors[:, :-1, -1]).sum(axis=1) + np.log(factors[:, -1, :-1]).sum(axis=1)
 
     def amplification(self, magnitudes, factors):

@@ -1,8 +1,10 @@
 """Checkers for the exercises of chapter 7."""
 
+import tracemalloc
+
 import numpy as np
 
-from gmmlearn.exercises import exercise, mismatch
+from gmmlearn.exercises import diagnose, exercise, mismatch
 from gmmlearn.mixture import Mixture, log_sum_exp
 
 
@@ -246,3 +248,77 @@ def _temperature(answer):
         if fault:
             return fault
     return None
+
+
+@exercise("07-factors")
+def _factors(answer):
+    if not callable(answer):
+        return "Give a function of x, mean, loadings and noise."
+    for seed, n_features in enumerate((5, 12, 3000)):
+        rng = np.random.default_rng(seed)
+        loadings = rng.standard_normal((n_features, 3)) / np.sqrt(n_features / 4)
+        mean, noise = rng.standard_normal(n_features), rng.uniform(0.2, 3.0, n_features)
+        x = mean + loadings @ rng.standard_normal(3) + rng.standard_normal(n_features)
+        given = [part.copy() for part in (x, mean, loadings, noise)]
+        value, largest = _with_peak(answer, *given)
+        if not all(map(np.array_equal, given, (x, mean, loadings, noise))):
+            return "Your function changes the arrays it is given."
+        if n_features == 3000 and largest > 4 * n_features**2:
+            return "You made a D x D matrix: use the two identities."
+        fault = _factor_fault(value, x - mean, loadings, noise)
+        if fault:
+            return fault
+    return None
+
+
+def _with_peak(function, *arguments):
+    """Return what a function returns, and the most memory that it held, in bytes."""
+    tracing = tracemalloc.is_tracing()
+    tracemalloc.start()
+    before = tracemalloc.get_traced_memory()[0]
+    tracemalloc.reset_peak()
+    try:
+        value = function(*arguments)
+        return value, tracemalloc.get_traced_memory()[1] - before
+    finally:
+        if not tracing:
+            tracemalloc.stop()
+
+
+def _factor_fault(value, centred, loadings, noise):
+    """Say what is wrong with a log density of a factor analyser."""
+    rank, constant = loadings.shape[1], len(centred) * np.log(2 * np.pi)
+
+    # Independent of the identities taught: whitened by the noise, then by singular values.
+    def log_prob(noise, *, identity=1.0, pull=1.0, with_det=1.0, constant=constant):
+        scaled = loadings / np.sqrt(noise)[:, None]
+        axes, size, _ = np.linalg.svd(scaled, full_matrices=False)
+        whitened = centred / np.sqrt(noise)
+        share = size**2 / (identity + size**2)
+        distance = whitened @ whitened - pull * share @ (axes.T @ whitened) ** 2
+        log_det = np.log(noise).sum() + with_det * np.log(identity + size**2).sum()
+        return -0.5 * (distance + log_det + constant)
+
+    expected = log_prob(noise)
+    return diagnose(
+        value,
+        expected,
+        "The log density",
+        [
+            (log_prob(noise, with_det=0.0), "The determinant of M is missing."),
+            (log_prob(noise, with_det=-1.0), "The determinant of M enters with the wrong sign."),
+            (log_prob(noise, pull=-1.0), "Woodbury subtracts: factors explain distance away."),
+            (log_prob(noise, pull=0.0), "That distance knows the noise alone."),
+            (log_prob(noise, pull=0.0, with_det=0.0), "That is the density of the noise alone."),
+            (log_prob(noise, identity=0.0), "M lacks its identity matrix."),
+            (log_prob(noise**2), "noise holds variances, not standard deviations."),
+            (log_prob(np.sqrt(noise)), "noise holds variances: do not take their root."),
+            (log_prob(noise, constant=0.0), "The constant D log 2 pi is missing."),
+            (
+                log_prob(noise, constant=rank * np.log(2 * np.pi)),
+                "The constant counts the D pixels, not the r factors.",
+            ),
+            (-expected, "The sign is wrong: that is minus the log density."),
+            (np.exp(expected), "That is the density: return its logarithm."),
+        ],
+    )

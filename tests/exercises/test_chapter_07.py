@@ -2,16 +2,45 @@
 
 import numpy as np
 import pytest
+from scipy.stats import multivariate_normal
 
 from gmmlearn.exercises import check
 from gmmlearn.mixture import Mixture
 
-NAMES = ["07-unbounded", "07-bits", "07-checkerboard", "07-half", "07-temperature"]
+NAMES = [
+    "07-unbounded",
+    "07-bits",
+    "07-factors",
+    "07-checkerboard",
+    "07-half",
+    "07-temperature",
+]
 CHANGE = -2 * np.log(1e6) / (64 * np.log(2))
 
 
 def bits(log_prob, n_pixels, n_levels):
     return -np.mean(log_prob) / (n_pixels * np.log(2)) + np.log2(n_levels)
+
+
+def factors(x, mean, loadings, noise, eye=1.0, sign=-1.0, det=1.0, constant=2 * np.pi):
+    """Return the log density by Woodbury, or a mistake."""
+    c, scaled = x - mean, loadings / noise[:, None]
+    M = eye * np.eye(loadings.shape[1]) + loadings.T @ scaled
+    distance = (c**2 / noise).sum() + sign * c @ scaled @ np.linalg.solve(M, scaled.T @ c)
+    log_det = np.log(noise).sum() + det * np.linalg.slogdet(M)[1]
+    return -0.5 * (distance + log_det + len(x) * np.log(constant))
+
+
+def dense(x, mean, loadings, noise):
+    covariance = loadings @ loadings.T + np.diag(noise)
+    if len(x) > 100:  # as much memory, in less time
+        return factors(x, mean, loadings, noise) + 0.0 * covariance[0, 0]
+    return multivariate_normal(mean, covariance).logpdf(x)
+
+
+def spoil_factors(x, mean, loadings, noise):
+    noise *= 2.0
+    return 0.0
 
 
 def conditional(mixture, x, hidden):
@@ -92,6 +121,7 @@ def hidden_only(mixture, x, hidden):
 RIGHT = {
     "07-unbounded": [CHANGE, round(CHANGE, 2), np.float64(CHANGE), [CHANGE], np.array([[CHANGE]])],
     "07-bits": [bits],
+    "07-factors": [factors],
     "07-checkerboard": [complete],
     "07-half": [classify],
     "07-temperature": [cool],
@@ -123,6 +153,26 @@ WRONG = [
     ("07-bits", lambda a, d, n: 0.0, "not the right value"),
     ("07-bits", lambda a, d, n: bits(a, d, 17), "assumed 17 levels"),
     ("07-bits", spoil_bits, "changes the array"),
+    ("07-factors", 3.0, "Give a function"),
+    ("07-factors", dense, "made a D x D matrix"),
+    ("07-factors", lambda *a: factors(*a, det=0.0), "determinant of M is missing"),
+    ("07-factors", lambda *a: factors(*a, det=-1.0), "enters with the wrong sign"),
+    ("07-factors", lambda *a: factors(*a, sign=1.0), "Woodbury subtracts"),
+    ("07-factors", lambda *a: factors(*a, sign=0.0), "the noise alone"),
+    ("07-factors", lambda x, m, W, p: factors(x, m, 0 * W, p), "density of the noise alone"),
+    ("07-factors", lambda *a: factors(*a, eye=0.0), "lacks its identity"),
+    ("07-factors", lambda x, m, W, p: factors(x, m, W, p**2), "not standard deviations"),
+    ("07-factors", lambda x, m, W, p: factors(x, m, W, p**0.5), "do not take their root"),
+    ("07-factors", lambda *a: factors(*a, constant=1.0), "constant D log 2 pi is missing"),
+    (
+        "07-factors",
+        lambda x, m, W, p: factors(x, m, W, p, constant=1.0) - 1.5 * np.log(2 * np.pi),
+        "not the r factors",
+    ),
+    ("07-factors", lambda *a: -factors(*a), "sign is wrong"),
+    ("07-factors", lambda *a: np.exp(factors(*a)), "return its logarithm"),
+    ("07-factors", lambda *a: 0.0, "not the right value"),
+    ("07-factors", spoil_factors, "changes the arrays"),
     ("07-checkerboard", 3.0, "Give a function"),
     ("07-checkerboard", hidden_only, "hidden pixels alone"),
     (
