@@ -42,9 +42,9 @@ FAMILIES = {
 }
 PLANE = 20
 """Principal components of the mixture in a plane, as in chapter 7."""
-MNIST_VARIANCES = (3e-6, 1e-5, 3e-5)
-MNIST_RANKS = (2, 8, 16)
-MNIST_SIZES = (10, 40)
+MNIST_VARIANCES = (1e-5, 3e-5)
+MNIST_RANKS = (4, 8, 16)
+MNIST_SIZES = (10, 20)
 FULL_ITERATIONS = 3
 
 
