@@ -237,7 +237,7 @@ def main():
     folder = os.environ.get("GMMLEARN_DATA")
     record["large"] = large_digits(folder) if folder else "not measured"
     head = origin() | {"script": "benchmarks/low_rank.py", "seeds": [0, *SEEDS]}
-    head.pop("seed"), head.pop("reg_covar")
+    head.pop("reg_covar")
     record = head | {"seconds": round(perf_counter() - begin, 1)} | record
     if not arguments.dry_run:
         path = ROOT / "gmmlearn" / "recorded" / "low_rank.json"
