@@ -157,7 +157,7 @@ def origin():
         },
         "commit": head,
         "changed": [line[3:] for line in changed.splitlines()],
-        "seeds": list(range(N_SPLITS)),
+        "seed": list(range(N_SPLITS)),
         "n_real": N_REAL,
         "n_bins": N_BINS,
     }
