@@ -3,6 +3,7 @@
 Texture: bits per pixel of 8 x 8 patches without their mean (63 coordinates of dequantised grey
 levels) under Gaussian Markov fields, one Gaussian, scale mixtures and full mixtures, learned on
 some tiles of one photograph, measured on its other tiles and on the other photograph.
+Restoration: the same models as priors of expected patch log-likelihood, in dB.
 Segmentation: does a Potts field on a colour mixture find the labels of the clean picture again when
 noise is added? The strength is chosen on one photograph and reported on the other.
 
@@ -26,6 +27,8 @@ from time import perf_counter, process_time
 import numpy as np
 import scipy
 import sklearn
+from gmmlearn.patches import extract_patches, learn_patch_prior, patch_basis, remove_dc
+from gmmlearn.restoration import denoise
 from scipy.linalg import helmert
 from sklearn.exceptions import ConvergenceWarning
 
@@ -50,6 +53,10 @@ RADII = (0, 1, 1.5, 3, 4)
 N_SCALES = 10
 SIZES = (10, 50, 200)
 REG_COVARS = (1e-6, 3e-6)
+
+CROP = 256
+N_PATCHES = 30_000
+RESTORED_NOISE = (15, 25, 50)
 
 N_COLOURS, REG_COLOUR = 5, 1e-4
 NOISE_STDS = (25, 50)  # in grey levels of 255
@@ -206,6 +213,43 @@ def measure_textures(name):
     return {"n_train": n_train, "rows": rows}
 
 
+def priors(name):
+    """Return the priors learned from the patches of one photograph, by name."""
+    photograph, rng = datasets.photograph(name), np.random.default_rng(0)
+    levels = np.round((LEVELS - 1) * extract_patches(photograph, SIZE, TRAIN_STRIDE)).astype(int)
+    X, _ = remove_dc(datasets.dequantise(levels, rng, LEVELS))
+    basis = patch_basis(SIZE)
+    field = fit_field(X, basis, 1).patch_gaussian(basis)
+    full = Gaussian(np.zeros(63), X.T @ X / len(X))
+    return {
+        "field, radius 1": Mixture([1.0], [field.mean], [field.covariance]),
+        f"field, radius 1, {N_SCALES} scales": fit_scale_mixture(X, field, N_SCALES),
+        "full Gaussian": Mixture([1.0], [full.mean], [full.covariance]),
+        f"full Gaussian, {N_SCALES} scales": fit_scale_mixture(X, full, N_SCALES),
+        "mixture, K = 50": learn_patch_prior(photograph, 50, N_PATCHES, max_iter=20, rng=rng),
+    }
+
+
+def measure_restorations(name):
+    """Return the mean PSNR of the other photograph's centre, restored by priors learned here."""
+    other = datasets.photograph(NAMES[1 - NAMES.index(name)])
+    top, left = ((n - CROP) // 2 for n in other.shape)
+    clean, rows = other[top : top + CROP, left : left + CROP], []
+    for model, prior in priors(name).items():
+        row = {"model": model, "psnr": [], "by_seed": []}
+        for level in RESTORED_NOISE:
+            runs = []
+            for seed in SEEDS:
+                noise = np.random.default_rng(seed).standard_normal(clean.shape) * level / 255
+                restored = np.clip(denoise(clean + noise, prior, level / 255), 0, 1)
+                runs.append(float(-10 * np.log10(np.square(restored - clean).mean())))
+            row["psnr"].append(float(np.mean(runs)))
+            row["by_seed"].append(runs)
+        rows.append(row)
+        print(f"{name:7}{model:28}", np.round(row["psnr"], 2), "dB", flush=True)
+    return {"noise": list(RESTORED_NOISE), "rows": rows}
+
+
 def colours(name):
     """Return every second pixel of a photograph, and a mixture of its colours."""
     picture = datasets.photograph(name, grey=False)[::2, ::2]
@@ -318,6 +362,7 @@ def main():
     warnings.simplefilter("ignore", CollapsedComponentWarning)
     begin = perf_counter()
     record = origin() | {"segmentation": measure_segmentations()}
+    record["restoration"] = {name: measure_restorations(name) for name in NAMES}
     record["texture"] = {name: measure_textures(name) for name in NAMES}
     record |= {"seconds": perf_counter() - begin, "cpu_seconds": process_time()}
     if not arguments.dry_run:
