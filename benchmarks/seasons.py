@@ -46,7 +46,6 @@ SETTINGS = [
     (6_000, 260, ()),
     (6_000, 260, ATTRIBUTES),
     (6_000, 520, ATTRIBUTES),
-    (6_000, 1_000, ATTRIBUTES),
     (12_000, 1_000, ATTRIBUTES),
 ]
 

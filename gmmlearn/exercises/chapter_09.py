@@ -1,0 +1,153 @@
+"""Checkers of chapter 9: words and pictures under one component."""
+
+import numpy as np
+
+from gmmlearn.exercises import diagnose, exercise
+
+
+@exercise("09-two-words")
+def _two_words(answer):
+    value = np.asarray(answer, dtype=float)
+    if value.size != 1:
+        return "Give one number: the probability of the first component."
+    mistakes = [
+        (0.8, "That is the table's entry for spring: evening counts too, and Bayes' rule."),
+        (1 / 7, "You used the evening alone: spring was asked for as well."),
+        (
+            0.04,
+            "That is joint with the words: divide by that of the words.",
+        ),
+        (0.08, "That is the product of the tables' entries: divide by the sum over components."),
+        (0.6, "That is the second component's probability."),
+        (0.9 / 1.7, "You added probabilities of words that must both be true: multiply them."),
+        (0.45, "You averaged over words that must both be true: multiply them."),
+        (0.5, "The words say something: the weights alone are the answer before they are asked."),
+    ]
+    return diagnose(value.ravel()[0], 0.4, "The probability", mistakes, rtol=0.01)
+
+
+def _given(answer, *arguments):
+    """Return the answer for copies of the arguments, and a remark if it changes them."""
+    copies = [np.copy(a) if isinstance(a, np.ndarray) else a for a in arguments]
+    value = answer(*copies)
+    same = all(np.array_equal(a, b) for a, b in zip(arguments, copies, strict=True))
+    return value, None if same else "Your function changes the arrays it is given: use a copy."
+
+
+@exercise("09-table")
+def _table(answer):
+    if not callable(answer):
+        return "Give a function of resp, levels, n_levels and alpha."
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        n_levels, alpha = 3 + seed % 2, (0.5, 0.1, 2.0, 0.3)[seed]
+        resp = rng.dirichlet(np.ones(2 + seed), size=30)
+        levels = rng.integers(-1, n_levels - (seed == 2), size=30)
+        value, changed = _given(answer, resp, levels, n_levels, alpha)
+        if changed:
+            return changed
+        counts = np.stack([resp[levels == level].sum(axis=0) for level in range(n_levels)], axis=1)
+        seen = counts.sum(axis=1, keepdims=True)
+        n_k = resp.sum(axis=0)[:, None]
+        expected = (counts + alpha) / (seen + alpha * n_levels)
+        wrapped = counts.copy()
+        wrapped[:, -1] += resp[levels == -1].sum(axis=0)
+        mistakes = [
+            (expected.T, "Rows and columns are swapped: one row for each component."),
+            (
+                (counts + alpha) / (seen + alpha),
+                "Each level has alpha: add L alpha below.",
+            ),
+            (counts / seen, "You left out the imaginary pictures."),
+            ((counts + alpha) / seen, "The imaginary pictures are missing from the denominator."),
+            (
+                (counts + alpha) / (n_k + alpha * n_levels),
+                "Pictures without a level still count in your denominator.",
+            ),
+            (
+                (wrapped + alpha) / (n_k + alpha * n_levels),
+                "An index of -1 means the last level in NumPy: leave such pictures out.",
+            ),
+            ((counts + alpha) / len(resp), "You divided by N: each row must sum to one."),
+            (
+                (counts + alpha) / (counts + alpha).sum(axis=0),
+                "Your columns sum to one: normalise over levels, not over components.",
+            ),
+        ]
+        fault = diagnose(value, expected, "The table", mistakes)
+        if fault:
+            return fault
+    return None
+
+
+@exercise("09-but")
+def _but(answer):
+    if not callable(answer):
+        return "Give a function of weights, table and level."
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        weights, table = rng.dirichlet(np.ones(5)), rng.dirichlet(np.ones(4), size=5)
+        value, changed = _given(answer, weights, table, seed)
+        if changed:
+            return changed
+        rest = weights * (1 - table[:, seed])
+        wanted = weights * table[:, seed]
+        mistakes = [
+            (wanted / wanted.sum(), "Those are the weights of the level that is not wanted."),
+            (rest, "Divide by the sum: weights given something sum to one."),
+            (
+                (1 - table[:, seed]) / (1 - table[:, seed]).sum(),
+                "You left out the weights that the components had before.",
+            ),
+            (
+                1 - wanted / wanted.sum(),
+                "One minus the weights for the level is no distribution over components.",
+            ),
+            (
+                (1 - wanted / wanted.sum()) / 4,
+                "Not wanting a level is not the complement over components: use 1 - t.",
+            ),
+        ]
+        fault = diagnose(value, rest / rest.sum(), "The weights", mistakes)
+        if fault:
+            return fault
+    return None
+
+
+@exercise("09-draw")
+def _draw(answer):
+    if not callable(answer):
+        return "Give a function of X, r and epsilon."
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        X, r, epsilon = rng.normal(size=(7, 3)) + 2, rng.uniform(size=7), rng.normal(size=7)
+        value, changed = _given(answer, X, r, epsilon)
+        if changed:
+            return changed
+        shares = r / r.sum()
+        mean = shares @ X
+        expected = mean + (np.sqrt(shares) * epsilon) @ (X - mean)
+        mistakes = [
+            (
+                mean + (shares * epsilon) @ (X - mean),
+                "Deviations need the roots of the shares.",
+            ),
+            (expected - mean, "The mean is missing."),
+            (mean + (np.sqrt(shares) * epsilon) @ X, "Take the mean away first."),
+            (
+                mean + (np.sqrt(r) * epsilon) @ (X - mean),
+                "Divide the responsibilities by N_k, their sum.",
+            ),
+            (
+                mean + epsilon @ (X - mean) / np.sqrt(7),
+                "Every picture has the same share in yours: use r.",
+            ),
+            (
+                X.mean(axis=0) + (np.sqrt(shares) * epsilon) @ (X - X.mean(axis=0)),
+                "The mean of a component weighs pictures by r.",
+            ),
+        ]
+        fault = diagnose(value, expected, "The draw", mistakes)
+        if fault:
+            return fault
+    return None
