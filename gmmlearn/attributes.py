@@ -149,7 +149,7 @@ def split(stacked, levels):
 
 
 def smoothed(counts, levels, concentration):
-    """Return the tables that expected counts call for.
+    """Return the tables that expected counts call for (eq. joint-m-step-tables).
 
     Parameters
     ----------

@@ -102,7 +102,7 @@ class PictureCodes:
         )
 
     def encode(self, images):
-        """Return the codes of pictures.
+        """Return the codes of pictures (eq. joint-code).
 
         Parameters
         ----------

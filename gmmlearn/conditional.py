@@ -22,7 +22,7 @@ class JointMixture(BaseEstimator):
     """Mixture over codes and categorical attributes together, fitted by EM.
 
     The component k is drawn first; given k, each attribute comes from its own table of
-    probabilities and the code from a Gaussian, all independently.
+    probabilities and the code from a Gaussian, all independently (eq. joint-density).
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ class JointMixture(BaseEstimator):
         self.random_state = random_state
 
     def fit(self, codes, attributes):
-        """Fit codes and attributes together by EM.
+        """Fit codes and attributes together by EM (eq. joint-e-step, joint-m-step-tables).
 
         Parameters
         ----------
@@ -188,7 +188,7 @@ class JointMixture(BaseEstimator):
         return self.gaussians_.weights_
 
     def log_prob(self, codes=None, attributes=None):
-        """Return log p(code, attributes), whatever is missing summed out.
+        """Return log p(code, attributes), whatever is missing summed out (eq. joint-density).
 
         Parameters
         ----------
@@ -205,7 +205,7 @@ class JointMixture(BaseEstimator):
         return log_sum_exp(self._log_joint(codes, attributes))
 
     def responsibilities(self, codes=None, attributes=None):
-        """Return p(component | code, attributes).
+        """Return p(component | code, attributes) (eq. joint-e-step).
 
         Parameters
         ----------
@@ -221,7 +221,7 @@ class JointMixture(BaseEstimator):
         return np.exp(log_joint - log_sum_exp(log_joint)[:, None])
 
     def predict_attributes(self, codes=None, attributes=None):
-        """Return the probability of each level of each attribute.
+        """Return the probability of each level of each attribute (eq. joint-attributes).
 
         Parameters
         ----------
@@ -242,7 +242,7 @@ class JointMixture(BaseEstimator):
         return found
 
     def component_probabilities(self, **given):
-        """Return p(component | attributes).
+        """Return p(component | attributes) (eq. joint-condition).
 
         Parameters
         ----------

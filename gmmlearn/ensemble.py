@@ -24,7 +24,7 @@ class Ensemble:
     Component k has mean m_k = sum_n r_nk x_n / N_k and covariance sum_n r_nk (x_n - m_k)
     (x_n - m_k)' / N_k, the M-step of EM (eq. em-m-step-means, em-m-step-covariances). A draw is the
     mean plus the points' deviations, each times sqrt(r_nk / N_k) and its own standard normal
-    number: that has exactly this covariance, and costs one number a point.
+    number (eq. ensemble-draw): that has exactly this covariance, and costs one number a point.
 
     Parameters
     ----------
@@ -91,7 +91,7 @@ class Ensemble:
         """Draw one point from each component named, given some features if wanted.
 
         To condition, a draw of all features is moved along the component's regression on the given
-        ones until it agrees with `values`: no conditional covariance is
+        ones until it agrees with `values` (eq. ensemble-condition): no conditional covariance is
         needed.
 
         Parameters

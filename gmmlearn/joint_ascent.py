@@ -52,7 +52,7 @@ def start_labels(codes, attributes, n_components, stratify, random_state):
 
 
 class JointPosterior(Posterior):
-    """The E-step over codes and attributes; remembers the counts for the tables.
+    """The E-step over codes and attributes (eq. joint-e-step); remembers the counts for the tables.
 
     Parameters
     ----------
