@@ -9,6 +9,7 @@ noise is added? The strength is chosen on one photograph and reported on the oth
 
     python benchmarks/markov.py            # writes gmmlearn/recorded/markov.json
     python benchmarks/markov.py --dry-run  # only prints
+    python benchmarks/markov.py --parts texture  # measures one part anew, keeps the others
 """
 
 import os
@@ -27,7 +28,7 @@ from time import perf_counter, process_time
 import numpy as np
 import scipy
 import sklearn
-from gmmlearn.patches import extract_patches, learn_patch_prior, patch_basis, remove_dc
+from gmmlearn.patches import extract_patches, load_patch_prior, patch_basis, remove_dc, turned
 from gmmlearn.restoration import denoise
 from scipy.linalg import helmert
 from sklearn.exceptions import ConvergenceWarning
@@ -55,7 +56,7 @@ SIZES = (10, 50, 200)
 REG_COVARS = (1e-6, 3e-6)
 
 CROP = 256
-N_PATCHES = 30_000
+N_MORE = 40_000
 RESTORED_NOISE = (15, 25, 50)
 
 N_COLOURS, REG_COLOUR = 5, 1e-4
@@ -151,6 +152,31 @@ def textures(name, seed):
         yield row(f"mixture, K = {n_components}", n_parameters, fits[best].score_samples, **more)
 
 
+def measure_more_patches(name):
+    """Return bits of the scaled field and of K = 50, from few patches and from more; one seed."""
+    rng = np.random.default_rng(0)
+    mine, others = tiles(name), tiles(NAMES[1 - NAMES.index(name)])
+    train, _, test = np.split(rng.permutation(len(mine)), [36, 48])
+    held_out = {"same": codes(mine[test], TEST_STRIDE, rng), "other": codes(others, 9, rng)}
+    windows = np.lib.stride_tricks.sliding_window_view(mine[train], (SIZE, SIZE), axis=(1, 2))
+    windows, rows = windows.reshape(-1, SIZE**2), []
+    for n_train in (13_000, N_MORE):
+        chosen = turned(windows[rng.choice(len(windows), n_train, replace=False)], rng)
+        X = datasets.dequantise(chosen, rng, LEVELS) @ BASIS
+        scaled = fit_scale_mixture(X, fit_field(X, BASIS, 1).patch_gaussian(BASIS), N_SCALES)
+        mixture = fit_mixture(X, 50, "random", REG_COVARS[0], 0)
+        models = {"field, radius 1, 10 scales": scaled.log_prob}
+        for model, log_prob in (models | {"mixture, K = 50": mixture.score_samples}).items():
+            row = {"model": model, "n_train": n_train}
+            for where, Y in held_out.items():
+                row[where] = float(bits(tilewise(log_prob, Y)).mean())
+            rows.append(row)
+            print(
+                f"{name:7}{model:28}{n_train:7,} {row['same']:.3f} {row['other']:.3f}", flush=True
+            )
+    return rows
+
+
 def tilewise(log_prob, Y):
     """Return the log densities of windows by tile, (tiles, windows)."""
     return log_prob(Y.reshape(-1, Y.shape[2])).reshape(Y.shape[:2])
@@ -226,7 +252,7 @@ def priors(name):
         f"field, radius 1, {N_SCALES} scales": fit_scale_mixture(X, field, N_SCALES),
         "full Gaussian": Mixture([1.0], [full.mean], [full.covariance]),
         f"full Gaussian, {N_SCALES} scales": fit_scale_mixture(X, full, N_SCALES),
-        "mixture, K = 50": learn_patch_prior(photograph, 50, N_PATCHES, max_iter=20, rng=rng),
+        "mixture, K = 50": load_patch_prior(name),  # what benchmarks/patches.py learned
     }
 
 
@@ -352,26 +378,40 @@ def rounded(value):
     return [rounded(one) for one in value] if isinstance(value, list) else value
 
 
+PARTS = {
+    "restoration": lambda: {name: measure_restorations(name) for name in NAMES},
+    "segmentation": measure_segmentations,
+    "more_patches": lambda: {name: measure_more_patches(name) for name in NAMES},
+    "texture": lambda: {name: measure_textures(name) for name in NAMES},
+}
+
+
 def main():
-    """Measure, print tables, write the record."""
+    """Measure, print tables, write the record; parts that are not asked for stay as recorded."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dry-run", action="store_true", help="print, write nothing")
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", ConvergenceWarning)
     # The flower's background is almost one colour, and wanted as a component.
     warnings.simplefilter("ignore", CollapsedComponentWarning)
-    begin = perf_counter()
-    record = origin() | {"segmentation": measure_segmentations()}
-    record["restoration"] = {name: measure_restorations(name) for name in NAMES}
-    record["texture"] = {name: measure_textures(name) for name in NAMES}
-    record |= {"seconds": perf_counter() - begin, "cpu_seconds": process_time()}
+    path = ROOT / "gmmlearn" / "recorded" / "markov.json"
+    record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+    before = {"commit": record.get("commit"), "cpu_seconds": record.get("cpu_seconds")}
+    measured = record.get("measured", {part: before for part in PARTS if part in record})
+    begin, source = perf_counter(), origin()
+    for part in arguments.parts:
+        start = process_time()
+        record[part] = PARTS[part]()
+        spent = process_time() - start
+        measured[part] = {"commit": source["commit"], "cpu_seconds": spent}
+    record |= source | {"measured": measured, "seconds": perf_counter() - begin}
     if not arguments.dry_run:
-        path = ROOT / "gmmlearn" / "recorded" / "markov.json"
         partial = path.with_suffix(".partial")
         partial.write_text(json.dumps(rounded(record), indent=1) + "\n", encoding="utf-8")
         partial.replace(path)  # whole or not at all
         print(f"wrote {path.relative_to(ROOT)}")
-    print(f"{record['seconds']:.0f} s, {record['cpu_seconds']:.0f} s of processor time")
+    print(f"{record['seconds']:.0f} s")
 
 
 if __name__ == "__main__":
