@@ -28,8 +28,6 @@ from time import perf_counter, process_time
 import numpy as np
 import scipy
 import sklearn
-from gmmlearn.patches import extract_patches, load_patch_prior, patch_basis, remove_dc, turned
-from gmmlearn.restoration import denoise
 from scipy.linalg import helmert
 from sklearn.exceptions import ConvergenceWarning
 
@@ -38,7 +36,9 @@ from gmmlearn import GaussianMixture, datasets
 from gmmlearn.estimator import CollapsedComponentWarning
 from gmmlearn.gaussian import Gaussian
 from gmmlearn.mixture import Mixture
+from gmmlearn.patches import extract_patches, load_patch_prior, patch_basis, remove_dc, turned
 from gmmlearn.potts import boundary_length, segment
+from gmmlearn.restoration import denoise
 from gmmlearn.scale_mixture import fit_scale_mixture
 from gmmlearn.texture import fit_field
 
