@@ -27,6 +27,10 @@ def _distance(answer):
             (means + variances - std * other_std, "The overlap enters twice."),
             (means + variances + 2 * std * other_std, "The overlap has the wrong sign."),
             (
+                means + variances - 2 * std**2 * other_std**2,
+                "The overlap multiplies standard deviations, not variances.",
+            ),
+            (
                 means + (std**2 - other_std**2) ** 2,
                 "You took variances for standard deviations.",
             ),
@@ -39,43 +43,59 @@ def _distance(answer):
 @exercise("10-bias")
 def _bias(answer):
     if not callable(answer):
-        return "Give a function of covariance, n, other_covariance and m."
+        return "Give a function of covariance, other_covariance, cross and n."
     for seed in range(3):
         rng = np.random.default_rng(seed)
-        n, m, size = (int(rng.integers(*ends)) for ends in ((20, 90), (100, 300), (2, 6)))
-        roots = rng.normal(size=(2, size, size))
-        first, second = roots @ roots.swapaxes(1, 2)
-        given = first.copy(), second.copy()
-        value = answer(given[0], n, given[1], m)
-        if not (np.array_equal(given[0], first) and np.array_equal(given[1], second)):
+        n, size = int(rng.integers(20, 90)), int(rng.integers(2, 6))
+        root = rng.normal(size=(2 * size, 2 * size))
+        joint = root @ root.T
+        parts = joint[:size, :size], joint[size:, size:], joint[:size, size:]
+        given = [part.copy() for part in parts]
+        value = answer(*given, n)
+        if not all(map(np.array_equal, given, parts)):
             return "Your function changes the arrays it is given."
-        a, b = np.trace(first), np.trace(second)
+        first, second, cross = parts
+        a, b, c = map(np.trace, parts)
         fault = diagnose(
             value,
-            a / n + b / m,
+            (a + b - 2 * c) / n,
             "The excess",
             [
-                (a / n, "The mean of the fake samples is uncertain too."),
-                (b / m, "The mean of the real samples is uncertain too."),
-                (a / m + b / n, "Each covariance belongs to its own number of samples."),
-                ((a + b) / (n + m), "The two means are uncertain separately: no common n + m."),
-                (a / (n - 1) + b / (m - 1), "The variance of a mean divides by n, not by n - 1."),
-                (np.sqrt(a / n + b / m), "That is a root: squared distances add variances."),
-                (a / n**2 + b / m**2, "The variance of a mean is that of one sample over n."),
+                ((a + b) / n, "You left out C: partners are not independent."),
+                ((a + b - c) / n, "C enters twice: once for x with y, once for y with x."),
+                ((a + b + 2 * c) / n, "C has the wrong sign: this is a difference of means."),
+                ((a + b + c) / n, "C has the wrong sign, and enters twice."),
+                ((a - b) / n, "Variances add, also for a difference."),
+                (a + b - 2 * c, "That is the excess of one pair: means of n pairs vary less."),
+                ((a + b - 2 * c) / (2 * n), "Divide by the number of pairs, not of pictures."),
+                (2 * (a + b - 2 * c) / n, "That is twice the excess: count each pair once."),
+                ((a + b - 2 * c) / (n - 1), "The variance of a mean divides by n, not by n - 1."),
+                ((a + b - 2 * c) / n**2, "The variance of a mean is that of one pair over n."),
+                ((a + b) / n - 2 * c / n**2, "C is divided by n, as the variances are."),
+                ((a + b) / n - 2 * c, "C is divided by n, as the variances are."),
                 (
-                    np.linalg.det(first) / n + np.linalg.det(second) / m,
-                    "A squared length adds up the variances: that is no determinant.",
+                    np.sqrt((a + b - 2 * c) / n),
+                    "That is a root: squared distances add variances.",
                 ),
                 (
-                    first.sum() / n + second.sum() / m,
+                    (first + second - 2 * cross).sum() / n,
                     "Only the diagonal counts: a squared length has no products of features.",
                 ),
-                (a / n - b / m, "The two means are independent: their variances add."),
             ],
         )
         if fault:
             return fault
     return None
+
+
+def _bell(a, b):
+    """Return a kernel with k(x, x) = 1."""
+    return np.exp(-0.5 * cdist(a, b, "sqeuclidean"))
+
+
+def _cubic(a, b):
+    """Return a kernel whose k(x, x) depends on x."""
+    return (a @ b.T / 2 + 0.5) ** 3
 
 
 @exercise("10-mmd")
@@ -85,17 +105,15 @@ def _mmd(answer):
     for seed in range(3):
         rng = np.random.default_rng(seed)
         real, fake = rng.normal(size=(7 + seed, 3)), rng.normal(size=(12 - seed, 3)) + 0.5
-        width = rng.uniform(0.5, 2.0)
-
-        def kernel(a, b, width=width):
-            return np.exp(-0.5 * cdist(a, b, "sqeuclidean") / width**2)
-
+        kernel = _cubic if seed == 2 else _bell
         given = real.copy(), fake.copy()
         value = answer(kernel, *given)
         if not (np.array_equal(given[0], real) and np.array_equal(given[1], fake)):
             return "Your function changes the arrays it is given."
         n, m, cross = len(real), len(fake), kernel(real, fake).mean()
-        sums = [kernel(X, X).sum() - len(X) for X in (real, fake)]  # k(x, x) = 1
+        whole = [kernel(X, X).sum() for X in (real, fake)]
+        sums = [kernel(X, X).sum() - np.trace(kernel(X, X)) for X in (real, fake)]
+        ones = (whole[0] - n) / (n * (n - 1)) + (whole[1] - m) / (m * (m - 1))
         own = sums[0] / (n * (n - 1)) + sums[1] / (m * (m - 1))
         biased = kernel(real, real).mean() + kernel(fake, fake).mean()
         fault = diagnose(
@@ -109,7 +127,7 @@ def _mmd(answer):
                     "You left out the pairs i = j, but still count them in the number of pairs.",
                 ),
                 (
-                    (sums[0] + n) / (n * (n - 1)) + (sums[1] + m) / (m * (m - 1)) - 2 * cross,
+                    whole[0] / (n * (n - 1)) + whole[1] / (m * (m - 1)) - 2 * cross,
                     "You divide by the pairs i ≠ j, but the pairs i = j are still in the sum.",
                 ),
                 (own - cross, "The mean between the sets enters twice."),
@@ -117,6 +135,12 @@ def _mmd(answer):
                 (2 * cross - own, "The sign is turned round: equal sets give zero on average."),
                 (np.sqrt(max(own - 2 * cross, 0)), "No root: it would bring the bias back."),
                 (sums[0] / (n * (n - 1)) - 2 * cross, "The fake samples have pairs too."),
+                (
+                    ones - 2 * cross,
+                    "You subtracted 1 for each pair i = j: subtract kernel(x, x), which need not "
+                    "be 1.",
+                ),
+                (metrics.kernel_distance(real, fake), "Use the kernel you are given."),
             ],
         )
         if fault:
@@ -157,6 +181,11 @@ def _coverage(answer):
                 (covered(k).sum() / (k * len(fake)), "That is the density, which counts balls."),
                 (covered(k).mean(), "One fake sample in a ball is enough: take any, not the mean."),
                 (1 - covered(k).any(axis=1).mean(), "That is the share that is not covered."),
+                (100 * covered(k).any(axis=1).mean(), "That is in percent: give a share."),
+                (
+                    1.0,
+                    "Every ball holds somebody: the radius must come from the real samples alone.",
+                ),
                 (
                     covered(3).any(axis=1).mean(),
                     "You used three neighbours: use k.",

@@ -10,8 +10,14 @@ from gmmlearn.exercises import check
 NAMES = ["10-distance", "10-bias", "10-mmd", "10-coverage"]
 
 
-def excess(covariance, n, other_covariance, m):
-    return np.trace(covariance) / n + np.trace(other_covariance) / m
+def excess(covariance, other_covariance, cross, n):
+    return np.trace(covariance + other_covariance - 2 * cross) / n
+
+
+def by_difference(covariance, other_covariance, cross, n):
+    joint = np.block([[covariance, cross], [cross.T, other_covariance]])
+    turn = np.hstack([np.eye(len(cross)), -np.eye(len(cross))])
+    return np.linalg.eigvalsh(turn @ joint @ turn.T).sum() / n
 
 
 def own(kernel, X):
@@ -39,7 +45,12 @@ def by_loops(kernel, real, fake):
 
 
 def half_corrected(kernel, real, fake):
-    parts = [(kernel(X, X).sum() - len(X)) / len(X) ** 2 for X in (real, fake)]
+    parts = [own(kernel, X) * (len(X) - 1) / len(X) for X in (real, fake)]
+    return sum(parts) - 2 * kernel(real, fake).mean()
+
+
+def less_one(kernel, real, fake):
+    parts = [(kernel(X, X).sum() - len(X)) / (len(X) * (len(X) - 1)) for X in (real, fake)]
     return sum(parts) - 2 * kernel(real, fake).mean()
 
 
@@ -53,12 +64,17 @@ def inside(real, fake, k):
     return cdist(real, fake) <= radii[:, None]
 
 
+def radii_of_fakes(real, fake, k):
+    radii = np.sort(cdist(real, fake), axis=1)[:, k - 1]
+    return (cdist(real, fake) <= radii[:, None]).any(axis=1).mean()
+
+
 def coverage(real, fake, k):
     return inside(real, fake, k).any(axis=1).mean()
 
 
-def spoil_matrix(covariance, n, other_covariance, m):
-    covariance *= 2
+def spoil_matrix(covariance, other_covariance, cross, n):
+    cross *= 2
     return 0.0
 
 
@@ -69,7 +85,7 @@ def spoil_points(*arguments):
 
 RIGHT = {
     "10-distance": [13, 13.0, [13.0], np.array([13])],
-    "10-bias": [excess, lambda a, n, b, m: np.linalg.eigvalsh(a).sum() / n + np.diag(b).sum() / m],
+    "10-bias": [excess, by_difference],
     "10-mmd": [mmd, by_loops],
     "10-coverage": [coverage],
 }
@@ -82,23 +98,28 @@ WRONG = [
     ("10-distance", 33, "left out the overlap"),
     ("10-distance", 23, "enters twice"),
     ("10-distance", 53, "wrong sign"),
+    ("10-distance", -167, "multiplies standard deviations"),
     ("10-distance", 445, "variances for standard deviations"),
     ("10-distance", 25, "subtracted variances"),
     ("10-distance", 12, "not the right value"),
     ("10-distance", [13, 13], "has shape"),
     ("10-bias", 3.0, "Give a function"),
-    ("10-bias", lambda a, n, b, m: np.trace(a) / n, "fake samples is uncertain"),
-    ("10-bias", lambda a, n, b, m: np.trace(b) / m, "real samples is uncertain"),
-    ("10-bias", lambda a, n, b, m: excess(a, m, b, n), "its own number"),
-    ("10-bias", lambda a, n, b, m: np.trace(a + b) / (n + m), "no common n + m"),
-    ("10-bias", lambda a, n, b, m: excess(a, n - 1, b, m - 1), "not by n - 1"),
-    ("10-bias", lambda a, n, b, m: np.sqrt(excess(a, n, b, m)), "That is a root"),
-    ("10-bias", lambda a, n, b, m: excess(a, n**2, b, m**2), "over n"),
-    ("10-bias", lambda a, n, b, m: np.linalg.det(a) / n + np.linalg.det(b) / m, "no determinant"),
-    ("10-bias", lambda a, n, b, m: a.sum() / n + b.sum() / m, "Only the diagonal"),
-    ("10-bias", lambda a, n, b, m: excess(a, n, -b, m), "their variances add"),
-    ("10-bias", lambda a, n, b, m: a / n + b / m, "has shape"),
-    ("10-bias", lambda a, n, b, m: 0.0, "not the right value"),
+    ("10-bias", lambda a, b, c, n: excess(a, b, 0 * c, n), "left out C"),
+    ("10-bias", lambda a, b, c, n: excess(a, b, c / 2, n), "C enters twice"),
+    ("10-bias", lambda a, b, c, n: excess(a, b, -c, n), "C has the wrong sign: this"),
+    ("10-bias", lambda a, b, c, n: excess(a, b, -c / 2, n), "wrong sign, and enters"),
+    ("10-bias", lambda a, b, c, n: np.trace(a - b) / n, "Variances add"),
+    ("10-bias", lambda a, b, c, n: excess(a, b, c, 1), "of one pair: means"),
+    ("10-bias", lambda a, b, c, n: excess(a, b, c, 2 * n), "not of pictures"),
+    ("10-bias", lambda a, b, c, n: excess(a, b, c, n / 2), "twice the excess"),
+    ("10-bias", lambda a, b, c, n: excess(a, b, c, n - 1), "not by n - 1"),
+    ("10-bias", lambda a, b, c, n: excess(a, b, c, n**2), "of one pair over n"),
+    ("10-bias", lambda a, b, c, n: excess(a, b, c / n, n), "C is divided by n"),
+    ("10-bias", lambda a, b, c, n: excess(a, b, c * n, n), "C is divided by n"),
+    ("10-bias", lambda a, b, c, n: np.sqrt(excess(a, b, c, n)), "That is a root"),
+    ("10-bias", lambda a, b, c, n: (a + b - 2 * c).sum() / n, "Only the diagonal"),
+    ("10-bias", lambda a, b, c, n: (a + b - 2 * c) / n, "has shape"),
+    ("10-bias", lambda a, b, c, n: 0.0, "not the right value"),
     ("10-bias", spoil_matrix, "changes the arrays"),
     ("10-mmd", 3.0, "Give a function"),
     ("10-mmd", biased, "with itself are in it"),
@@ -109,7 +130,9 @@ WRONG = [
     ("10-mmd", lambda k, x, y: -mmd(k, x, y), "turned round"),
     ("10-mmd", lambda k, x, y: np.sqrt(mmd(k, x, y)), "No root"),
     ("10-mmd", lambda k, x, y: own(k, x) - 2 * k(x, y).mean(), "have pairs too"),
-    ("10-mmd", lambda k, x, y: metrics.kernel_distance(x, y), "not the right value"),
+    ("10-mmd", less_one, "subtract kernel(x, x)"),
+    ("10-mmd", lambda k, x, y: metrics.kernel_distance(x, y), "Use the kernel you are given"),
+    ("10-mmd", lambda k, x, y: 0.0, "not the right value"),
     ("10-mmd", spoil_points, "changes the arrays"),
     ("10-coverage", 3.0, "Give a function"),
     ("10-coverage", lambda x, y, k: metrics.precision_recall(x, y, k).recall, "That is recall"),
@@ -120,6 +143,8 @@ WRONG = [
     ("10-coverage", lambda x, y, k: inside(x, y, k).mean(), "One fake sample in a ball"),
     ("10-coverage", lambda x, y, k: 1 - coverage(x, y, k), "not covered"),
     ("10-coverage", lambda x, y, k: coverage(x, y, 3), "use k"),
+    ("10-coverage", lambda x, y, k: 100 * coverage(x, y, k), "in percent"),
+    ("10-coverage", radii_of_fakes, "from the real samples alone"),
     ("10-coverage", lambda x, y, k: 0.123, "not the right value"),
     ("10-coverage", spoil_points, "changes the arrays"),
 ]
