@@ -28,12 +28,12 @@ def scratches(shape, n_scratches=12, width=3, rng=None):
         True where a pixel is lost.
     """
     rng, width = as_rng(rng), as_count(width, "width")
-    sheet = Image.new("1", (shape[1], shape[0]))
+    sheet = Image.new("L", (shape[1], shape[0]))
     pen = ImageDraw.Draw(sheet)
     for _ in range(as_count(n_scratches, "n_scratches")):
         ends = rng.uniform(0, 1, (2, 2)) * (shape[1], shape[0])
-        pen.line([tuple(end) for end in ends], fill=1, width=width)
-    return np.array(sheet)
+        pen.line([tuple(end) for end in ends], fill=255, width=width)
+    return np.array(sheet) > 0
 
 
 def printed_text(shape, height=14, words=WORDS, rng=None):

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from gmmlearn import recorded
 from gmmlearn._validation import as_count, as_nonnegative, as_numbers, as_picture, as_rng
-from gmmlearn.estimator import GaussianMixture
+from gmmlearn.estimator import CollapsedComponentWarning, GaussianMixture
 from gmmlearn.mixture import Mixture
 
 
@@ -294,6 +294,8 @@ def learn_patch_prior(
     with warnings.catch_warnings():
         # The iterations are limited on purpose: the last ones change no restored picture.
         warnings.simplefilter("ignore", ConvergenceWarning)
+        # Overexposed sky does repeat exactly; noise, when it comes, widens that component.
+        warnings.simplefilter("ignore", CollapsedComponentWarning)
         model.fit(X)
     return Mixture(model.weights_, model.means_, model.covariances_)
 

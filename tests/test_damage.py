@@ -13,6 +13,7 @@ def test_masks_are_boolean_repeat_by_seed_and_leave_most_pixels(make):
     np.testing.assert_array_equal(mask, make((90, 120), rng=3))
     assert (mask != make((90, 120), rng=4)).any()
     assert 0.03 < mask.mean() < 0.35
+    assert set(mask.view(np.uint8).ravel().tolist()) == {0, 1}  # Pillow's own booleans are 0, 255
 
 
 def test_a_scratch_is_a_straight_line_of_its_width():
