@@ -1,9 +1,9 @@
 """Measure how well mixtures of patches restore photographs, beside standard methods.
 
 A prior is learned from one of scikit-learn's two photographs and restores the other. Settings of
-all methods are tuned on the photograph that the prior was learned from: scikit-image's on its
-centre, with noise; our own (fidelity, steps of adaptation) with a prior of its left half, on its
-right half. "nlm oracle" is non-local means with settings chosen on the answer itself.
+scikit-image's methods are tuned on the centre of the photograph that the prior was learned from.
+Our own are the same everywhere: part "tuning" shows steps and strength of adaptation on pieces of
+one photograph. "nlm oracle" is non-local means with settings chosen on the answer itself.
 
     python benchmarks/patches.py            # writes gmmlearn/recorded/patches.json and the priors
     python benchmarks/patches.py --dry-run  # only prints
@@ -20,7 +20,7 @@ import itertools
 import json
 import platform
 import subprocess
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from time import process_time
 
@@ -123,78 +123,60 @@ def single(prior):
     return Mixture([1.0], np.zeros((1, prior.n_features)), whole[None])
 
 
-@cache
-def tune_ours(name):
-    """Return fidelities by method and level, and the table they were chosen from."""
-    picture = datasets.photograph(name)
-    half = learn_patch_prior(picture[:, :320], N_COMPONENTS, rng=0)
-    clean = picture[100:292, 384:576]
-    chosen, table = {}, []
-    for level in LEVELS:
-        y, s = noisy(clean, level, TUNING_SEED), level / 255
-        priors = {"epll": half, "one gaussian": single(half), "adapted": adapt(half, y, s)}
-        for method, prior in priors.items():
-            scores = {
-                f: round(psnr(denoise(y, prior, s, fidelity=f), clean), 2) for f in (0.5, 0.75, 1.0)
-            }
-            chosen[method, level] = max(scores, key=scores.get)
-            table.append({"method": method, "noise": level, "scores": scores})
-    return chosen, table
+def measure_tuning():
+    """Return PSNR at noise 25 by steps and strength of adaptation, within one photograph each.
+
+    A prior of the photograph's left half adapts to a noisy piece of its right half.
+    """
+    rows = []
+    for name in NAMES:
+        picture, s = datasets.photograph(name), 25 / 255
+        half = learn_patch_prior(picture[:, :320], N_COMPONENTS, 50_000, max_iter=15, rng=0)
+        clean = picture[100:292, 384:576]
+        y = noisy(clean, 25, TUNING_SEED)
+        for strength, n_steps in ((100, 0), (100, 1), (100, 3), (100, 8), (30, 8), (300, 8)):
+            own = adapt(half, y, s, strength, n_steps)
+            row = {"picture": name, "strength": strength, "n_steps": n_steps}
+            row["psnr"] = round(psnr(posterior_mean(y, own, s), clean), 2)
+            print(row, flush=True)
+            rows.append(row)
+    return rows
 
 
-def measure_noise(name, colour=False):
-    """Return PSNR and SSIM by method, level and seed, for `name` restored, and all settings."""
-    learned_from = OTHER[name]
-    prior, (fidelity, table) = load_patch_prior(learned_from), tune_ours(learned_from)
-    clean = crop(datasets.photograph(name, grey=not colour))
-    known = crop(datasets.photograph(learned_from, grey=not colour))
-    parts = {"picture": name, "rows": [], "settings": [], "tuning": table}
-    rows = parts["rows"]
-    for level in LEVELS if not colour else (25,):
-        s = level / 255
-        settings = {m: tuned(m, known, noisy(known, level, TUNING_SEED), s) for m in STANDARD}
-        oracle = None
-        for seed in SEEDS:
-            y = noisy(clean, level, seed)
-            oracle = oracle or tuned("nlm", clean, y, s)
-            found = {"noisy": y}
-            found |= {m: STANDARD[m][0](y, s, **settings[m]) for m in STANDARD}
-            found["nlm oracle"] = STANDARD["nlm"][0](y, s, **oracle)
-            own = adapt(prior, y, s)
-            found["one gaussian"] = denoise(
-                y, single(prior), s, fidelity=fidelity["one gaussian", level]
-            )
-            found["epll"] = denoise(y, prior, s, fidelity=fidelity["epll", level])
-            found["adapted epll"] = denoise(y, own, s, fidelity=fidelity["adapted", level])
-            found["posterior mean"] = posterior_mean(y, prior, s)
-            found["adapted mean"] = posterior_mean(y, own, s)
-            for method, picture in found.items():
-                similar = structural_similarity(
-                    clean, picture, data_range=1.0, channel_axis=-1 if colour else None
-                )
-                rows.append(
-                    {
-                        "noise": level,
-                        "seed": seed,
-                        "method": method,
-                        "psnr": round(psnr(picture, clean), 3),
-                        "ssim": round(float(similar), 4),
-                    }
-                )
-        report(rows, name, level, colour)
-        chosen = settings | {"nlm oracle": oracle}
-        chosen |= {m: {"fidelity": f} for (m, at), f in fidelity.items() if at == level}
-        parts["settings"].append({"noise": level} | chosen)
-    return parts
-
-
-def report(rows, name, level, colour):
-    """Print mean PSNR by method."""
-    here = [r for r in rows if r["noise"] == level]
+def measure_noise(name, level, colour=False):
+    """Return PSNR and SSIM by method and seed, for `name` restored, and all settings."""
+    clean, known = (crop(datasets.photograph(one, grey=not colour)) for one in (name, OTHER[name]))
+    prior, s = load_patch_prior(OTHER[name]), level / 255
+    example = noisy(known, level, TUNING_SEED)
+    settings = {method: tuned(method, known, example, s) for method in STANDARD}
+    settings["nlm oracle"] = tuned("nlm", clean, noisy(clean, level, SEEDS[0]), s)
+    rows = []
+    for seed in SEEDS[:1] if colour else SEEDS:
+        y = noisy(clean, level, seed)
+        found = {"noisy": y}
+        for method, chosen in settings.items():
+            found[method] = STANDARD[method.split()[0]][0](y, s, **chosen)
+        own = adapt(prior, y, s)
+        found["one gaussian"] = denoise(y, single(prior), s)
+        found["epll"] = denoise(y, prior, s)
+        found["adapted epll"] = denoise(y, own, s)
+        found["one pass"] = posterior_mean(y, prior, s)
+        found["adapted one pass"] = posterior_mean(y, own, s)
+        for method, picture in found.items():
+            axis = -1 if colour else None
+            similar = structural_similarity(clean, picture, data_range=1.0, channel_axis=axis)
+            row = {"seed": seed, "method": method, "psnr": round(psnr(picture, clean), 3)}
+            rows.append(row | {"ssim": round(float(similar), 4)})
     print(f"{name}{' in colour' if colour else ''}, noise {level}")
-    for method in dict.fromkeys(r["method"] for r in here):
-        values = [r["psnr"] for r in here if r["method"] == method]
-        print(f"    {method:15} {np.mean(values):.2f}  +- {np.std(values, ddof=1):.3f}", flush=True)
+    report(rows)
+    return {"settings": settings, "rows": rows}
+
+
+def report(rows):
+    """Print mean and spread of PSNR by method."""
+    for method in dict.fromkeys(row["method"] for row in rows):
+        values = [row["psnr"] for row in rows if row["method"] == method]
+        print(f"    {method:20} {np.mean(values):.2f}, over {np.ptp(values):.3f}", flush=True)
 
 
 def measure_holes():
@@ -246,7 +228,7 @@ def measure_components():
         row |= {
             "epll": round(psnr(denoise(y, prior, s), clean), 2),
             "adapted epll": round(psnr(denoise(y, own, s), clean), 2),
-            "adapted mean": round(psnr(posterior_mean(y, own, s), clean), 2),
+            "adapted one pass": round(psnr(posterior_mean(y, own, s), clean), 2),
         }
         print(row, flush=True)
         rows.append(row)
@@ -291,14 +273,11 @@ def learn():
 
 
 PARTS = {
-    "holes": measure_holes,
-    "seconds": measure_seconds,
-    "china": partial(measure_noise, "china"),
-    "flower": partial(measure_noise, "flower"),
-    "china in colour": partial(measure_noise, "china", colour=True),
-    "flower in colour": partial(measure_noise, "flower", colour=True),
-    "components": measure_components,
+    f"{name} {level}": partial(measure_noise, name, level) for name in NAMES for level in LEVELS
 }
+PARTS |= {f"{name} 25 colour": partial(measure_noise, name, 25, colour=True) for name in NAMES}
+PARTS |= {"tuning": measure_tuning, "components": measure_components}
+PARTS |= {"holes": measure_holes, "seconds": measure_seconds}
 
 
 def origin():
