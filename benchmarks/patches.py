@@ -158,6 +158,7 @@ def measure_noise(name, level, colour=False):
             found[method] = STANDARD[method.split()[0]][0](y, s, **chosen)
         own = adapt(prior, y, s)
         found["one gaussian"] = denoise(y, single(prior), s)
+        found["one gaussian one pass"] = posterior_mean(y, single(prior), s)
         found["epll"] = denoise(y, prior, s)
         found["adapted epll"] = denoise(y, own, s)
         found["one pass"] = posterior_mean(y, prior, s)

@@ -186,7 +186,7 @@ def patch_basis(size=8):
 
 
 def remove_dc(patches):
-    """Split patches into their coordinates in `patch_basis` and their means.
+    """Split patches into coordinates in `patch_basis`, and means (eq. patch-split).
 
     ``coordinates @ patch_basis(size).T + means[:, None]`` gives the patches back.
 
@@ -237,7 +237,7 @@ def turned(patches, rng=None):
 def learn_patch_prior(
     photographs, n_components=50, n_patches=100_000, size=8, max_iter=30, reg_covar=1e-6, rng=None
 ):
-    """Fit a zero-mean mixture to patches of photographs, turned and mirrored at random.
+    """Fit a zero-mean mixture to photographs' patches, turned at random (eq. patch-prior).
 
     Parameters
     ----------

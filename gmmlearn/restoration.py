@@ -16,7 +16,8 @@ def denoise(image, prior, noise_std, betas=BETAS, fidelity=1.0):
     """Remove white noise by expected patch log-likelihood (EPLL).
 
     Alternates between filtering every patch by its best component, as if it had noise of variance
-    s^2 / beta, and blending the averaged patches with the noisy picture; beta grows.
+    s^2 / beta (eq. epll-split), and blending the averaged patches with the noisy picture
+    (eq. epll-blend); beta grows.
 
     Parameters
     ----------
@@ -104,7 +105,8 @@ def adapt(prior, image, noise_std, strength=100.0, n_steps=8, n_patches=20_000, 
     """Adapt a prior to one noisy picture, by EM on the picture's own noisy patches.
 
     The E-step knows the noise: a patch of component k is drawn from N(0, Sigma_k + s^2 I). The
-    M-step shrinks each covariance towards the learned one, which counts like `strength` patches.
+    M-step shrinks each covariance towards the learned one, which counts like `strength` patches
+    (eq. patch-adapt).
 
     Parameters
     ----------

@@ -83,7 +83,7 @@ def axes_of(prior):
 
 
 def best_component(Z, prior, noise_std):
-    """Return the component that most probably made each noisy patch.
+    """Return the component that most probably made each noisy patch (eq. patch-noisy).
 
     Parameters
     ----------
@@ -104,7 +104,7 @@ def best_component(Z, prior, noise_std):
 
 
 def wiener(Z, labels, prior, noise_std):
-    """Filter noisy patches: the mean of the clean patch given the noisy one and its component.
+    """Filter noisy patches: the mean of the clean patch, its component given (eq. patch-wiener).
 
     Parameters
     ----------
