@@ -173,6 +173,24 @@ def measure_noise(name, level, colour=False):
     return {"settings": settings, "rows": rows}
 
 
+def measure_steps():
+    """Return PSNR of the six cases by steps of adaptation, one seed."""
+    rows = []
+    for name, level in itertools.product(NAMES, LEVELS):
+        clean, prior, s = (
+            crop(datasets.photograph(name)),
+            load_patch_prior(OTHER[name]),
+            level / 255,
+        )
+        y = noisy(clean, level, SEEDS[0])
+        for n_steps in (1, 3, 8):
+            found = posterior_mean(y, adapt(prior, y, s, n_steps=n_steps), s)
+            row = {"picture": name, "noise": level, "n_steps": n_steps}
+            rows.append(row | {"psnr": round(psnr(found, clean), 3)})
+            print(rows[-1], flush=True)
+    return rows
+
+
 def report(rows):
     """Print mean and spread of PSNR by method."""
     for method in dict.fromkeys(row["method"] for row in rows):
@@ -277,7 +295,7 @@ PARTS = {
     f"{name} {level}": partial(measure_noise, name, level) for name in NAMES for level in LEVELS
 }
 PARTS |= {f"{name} 25 colour": partial(measure_noise, name, 25, colour=True) for name in NAMES}
-PARTS |= {"tuning": measure_tuning, "components": measure_components}
+PARTS |= {"tuning": measure_tuning, "steps": measure_steps, "components": measure_components}
 PARTS |= {"holes": measure_holes, "seconds": measure_seconds}
 
 

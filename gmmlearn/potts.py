@@ -20,7 +20,7 @@ class Segmentation(NamedTuple):
 
 
 def segment(log_joint, strength, max_iter=100, tol=1e-6):
-    """Label pixels whose neighbours like to agree: a Potts field, mean field.
+    """Label pixels whose neighbours like to agree: a Potts field, mean field (eq. potts-update).
 
     Parameters
     ----------
@@ -78,7 +78,7 @@ def segment(log_joint, strength, max_iter=100, tol=1e-6):
 
 
 def potts_bound(log_joint, marginals, strength):
-    """Return mean field's lower bound on log sum_z exp(score of labelling z).
+    """Return mean field's lower bound on log sum_z exp(score of labelling z) (eq. potts-bound).
 
     Parameters
     ----------

@@ -18,7 +18,7 @@ from gmmlearn.gaussian import Gaussian
 
 @dataclass(frozen=True, eq=False)
 class GaussianField:
-    """A homogeneous Gaussian Markov random field: a texture.
+    """A homogeneous Gaussian Markov random field: a texture (eq. field-energy).
 
     The log density of a picture x is, up to a constant, minus half of
     ``level * sum(x**2) + sum_j strengths[j] * (sum of squared differences at offset j)``, and its
@@ -39,7 +39,7 @@ class GaussianField:
     Attributes
     ----------
     spectrum : array (side, side)
-        Precision of each frequency, as ordered by `numpy.fft.fft2`.
+        Precision of each frequency, as ordered by `numpy.fft.fft2` (eq. field-spectrum).
 
     Raises
     ------
@@ -88,7 +88,7 @@ class GaussianField:
         return 1 + len(self.strengths)
 
     def autocovariance(self):
-        """Return the covariance of pixels as a function of their offset.
+        """Return the covariance of pixels as a function of their offset (eq. field-covariance).
 
         Returns
         -------
@@ -98,7 +98,7 @@ class GaussianField:
         return np.fft.ifft2(_without_mean(1.0, self.spectrum)).real
 
     def patch_gaussian(self, basis):
-        """Return the density of a window's coordinates, whatever surrounds it.
+        """Return the density of a window's coordinates, whatever surrounds it (eq. field-patch).
 
         Parameters
         ----------
@@ -192,7 +192,7 @@ def fit_field(codes, basis, radius, side=64, max_iter=100, tol=1e-8):
 
 
 def field_gradient(model, moment, basis):
-    """Return gradient and Fisher information of the log likelihood per window.
+    """Return gradient and Fisher information of the log likelihood per window (eq. field-gradient).
 
     Parameters
     ----------
