@@ -145,7 +145,9 @@ def measure_tuning():
 
 def measure_noise(name, level, colour=False):
     """Return PSNR and SSIM by method and seed, for `name` restored, and all settings."""
-    clean, known = (crop(datasets.photograph(one, grey=not colour)) for one in (name, OTHER[name]))
+    size = 128 if colour else 256
+    names = name, OTHER[name]
+    clean, known = (crop(datasets.photograph(one, grey=not colour), size) for one in names)
     prior, s = load_patch_prior(OTHER[name]), level / 255
     example = noisy(known, level, TUNING_SEED)
     settings = {method: tuned(method, known, example, s) for method in STANDARD}
