@@ -256,7 +256,7 @@ def measure_components():
     return rows
 
 
-def measure_seconds():
+def measure_speed():
     """Return CPU-seconds for a full photograph, with what a megapixel costs."""
     rows = []
     for name, level in itertools.product(NAMES, (25,)):
@@ -298,7 +298,7 @@ PARTS = {
 }
 PARTS |= {f"{name} 25 colour": partial(measure_noise, name, 25, colour=True) for name in NAMES}
 PARTS |= {"tuning": measure_tuning, "steps": measure_steps, "components": measure_components}
-PARTS |= {"holes": measure_holes, "seconds": measure_seconds}
+PARTS |= {"holes": measure_holes, "speed": measure_speed}
 
 
 def origin():
@@ -319,7 +319,7 @@ def origin():
             "gmmlearn": gmmlearn.__version__,
         },
         **commit(),
-        "seeds": SEEDS,
+        "seed": SEEDS,
         "n_components": N_COMPONENTS,
     }
 
@@ -357,12 +357,12 @@ def main():
         return learn()
     begin, record = process_time(), origin()
     record |= {part: PARTS[part]() for part in arguments.only}
-    record["cpu_seconds"] = round(process_time() - begin, 1)
+    record["seconds"] = round(process_time() - begin, 1)
     if not arguments.dry_run:
         unfinished = arguments.to.with_suffix(".partial")
         unfinished.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
         unfinished.replace(arguments.to)
-        print(f"wrote {arguments.to.name} after {record['cpu_seconds']} CPU-seconds")
+        print(f"wrote {arguments.to.name} after {record['seconds']} CPU-seconds")
 
 
 if __name__ == "__main__":
