@@ -174,7 +174,7 @@ def main():
             "gmmlearn": gmmlearn.__version__,
         },
         **commit(),
-        "seeds": SEEDS,
+        "seed": SEEDS,
         "seconds": round(perf_counter() - begin, 1),
         "rows": rows,
     }

@@ -213,13 +213,13 @@ def circle(day):
 
 @lru_cache(maxsize=1)
 def standard_painter():
-    """Return the painter of `draw`, fitted once to 6,000 scenes: about half a minute.
+    """Return the painter of `draw`, fitted once to 6,000 scenes: half a minute at most.
 
     Returns
     -------
     Painter
     """
-    return Painter.fit(make_scenes(6000, rng=0), rng=0)
+    return Painter.fit(make_scenes(6000, rng=0), n_components=520, rng=0)
 
 
 def draw(text, n=16, rng=None):
