@@ -7,7 +7,13 @@ it) and raises ``ValueError`` with the argument's name, the fault and the cure.
 import operator
 
 import numpy as np
-from scipy.linalg.lapack import dpocon
+from scipy.linalg.lapack import dtrtri
+
+EPS = np.finfo(np.float64).eps
+ROUNDING_SHARE = 32 * EPS
+"""Share of a feature's variance, for each feature, that is only rounding if no more is its own."""
+ESTIMATED = 2.0
+"""How much more an estimate must have, so that whatever is derived from it has enough."""
 
 
 def as_numbers(values, name, n_dims, shape_hint):
@@ -75,9 +81,8 @@ def as_responsibilities(resp, n_samples, n_components=None):
     return resp
 
 
-def as_covariance(covariance, mean, name="covariance"):
-    """Return `covariance` (D, D) of a Gaussian with `mean` (D,), and its Cholesky factor (D, D)."""
-    n_features = len(mean)
+def as_covariance(covariance, n_features, name="covariance"):
+    """Return `covariance` (D, D) and its lower Cholesky factor (D, D)."""
     covariance = as_numbers(covariance, name, 2, f"({n_features}, {n_features})")
     if covariance.shape != (n_features, n_features):
         raise ValueError(
@@ -90,29 +95,47 @@ def as_covariance(covariance, mean, name="covariance"):
         factor = np.linalg.cholesky(covariance)
     except np.linalg.LinAlgError:
         factor = None
-    if factor is None or _is_rounding(covariance, mean, factor):
-        smallest = np.linalg.eigvalsh(covariance)[0]
-        raise ValueError(
-            f"{name} is not positive definite (smallest eigenvalue {smallest:.3g}). Some direction "
-            "has no spread: remove constant or duplicate features, use more samples or fewer "
-            "components, or raise reg_covar, which adds a small variance to the diagonal."
-        )
+    if factor is None or not are_definite(covariance[None], dtrtri(factor, lower=1)[0].T[None])[0]:
+        raise _not_definite(name, covariance)
     return covariance, factor
 
 
-def _is_rounding(covariance, mean, factor):
-    """Return whether some direction's spread is no more than float64's rounding.
+def _not_definite(name, covariance):
+    """Return the error that a covariance is singular, up to rounding."""
+    smallest = np.linalg.eigvalsh(covariance)[0]
+    return ValueError(
+        f"{name} is not positive definite (smallest eigenvalue {smallest:.3g}). Some direction "
+        "has no spread: remove constant or duplicate features, use more samples or fewer "
+        "components, or raise reg_covar, which adds a small variance to the diagonal."
+    )
+
+
+def are_definite(covariances, factors, margin=1.0):
+    """Return which covariances (K, D, D) are positive definite beyond float64's rounding.
 
     A singular covariance, once computed, may come out slightly positive definite: its density would
-    be huge and meaningless.
+    be huge and meaningless. So each feature must have a share of its variance that the others do
+    not explain. It is one over the variance inflation factor, has no units, and never falls if some
+    of the other features are left out, or given: marginals and conditionals of a definite
+    covariance are definite.
+
+    Parameters
+    ----------
+    covariances : array (K, D, D)
+    factors : array (K, D, D)
+        Upper U with inverse(covariance) = U U'; NaN if there is none.
+    margin : float
+        `ESTIMATED` for what was estimated from data.
     """
-    eps, std = np.finfo(np.float64).eps, np.sqrt(np.diagonal(covariance))
-    if (std <= 32 * eps * np.abs(mean)).any():  # a constant feature
-        return True
-    # Features that others determine: the condition of the correlations, whatever the units.
-    norm = np.abs(covariance / np.outer(std, std)).sum(axis=0).max()
-    reciprocal_condition, _ = dpocon(factor / std[:, None], norm, "L")
-    return bool(reciprocal_condition <= 10 * len(mean) * eps)
+    variances = np.diagonal(covariances, axis1=1, axis2=2)
+    own = 1.0 / (variances * np.square(factors).sum(axis=2))
+    return (own > margin * ROUNDING_SHARE * own.shape[1]).all(axis=1)
+
+
+def require_spread(covariance, mean, name):
+    """Raise if a feature, estimated from data, has no more spread than rounding of its values."""
+    if (np.sqrt(np.diagonal(covariance)) <= 32 * EPS * np.abs(mean)).any():
+        raise _not_definite(name, covariance)
 
 
 def as_cholesky(factor, n_features, name="covariance_cholesky"):

@@ -17,7 +17,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.linalg.lapack import dtrtri
 
-from gmmlearn.arrays import multiply_into, squared_norms
+from gmmlearn._validation import ESTIMATED, are_definite
+from gmmlearn.arrays import multiply_into, namespace, squared_norms
 from gmmlearn.gaussian import LOG_2PI
 
 EPS = np.finfo(np.float64).eps
@@ -79,6 +80,9 @@ class Structure:
     def require(self, n_features):
         """Raise ValueError unless the structure is possible for so many features."""
 
+    def require_definite(self, covariances, factors):
+        """Raise SingularCovariance unless the covariances are more than rounding: they are."""
+
     def publish(self, params):
         """Return the fitted attributes that hold covariances."""
         values = params.covariances, params.precisions_cholesky
@@ -131,17 +135,15 @@ class _Matrix(Structure):
             lower = np.linalg.cholesky(covariances)
         except np.linalg.LinAlgError:
             lower = np.stack([_cholesky_or_nan(covariance) for covariance in covariances])
-        pivots = np.diagonal(lower, axis1=1, axis2=2) ** 2
-        variances = np.diagonal(covariances, axis1=1, axis2=2)
-        sound = (pivots > 0).all(axis=1)
         factors = np.stack([dtrtri(one, lower=1)[0].T for one in lower])
-        if not (pivots > 1e-6 * variances).all():
-            # Rounding grows with the condition number of the correlations; beyond this it is all.
-            limit = 1.0 / (16 * len(pivots[0]) * EPS)
-            sound &= self.amplification(np.sqrt(variances), factors) < limit
-        if not sound.all():
-            raise SingularCovariance(int(np.argmin(sound)))
+        self.require_definite(covariances, factors)
         return factors
+
+    def require_definite(self, covariances, factors):
+        """Raise SingularCovariance unless the covariances are more than rounding."""
+        definite = are_definite(covariances, factors, ESTIMATED)
+        if not definite.all():
+            raise SingularCovariance(int(np.argmin(definite)))
 
     def factor_precisions(self, precisions):
         """Return upper U with precision = U U' (Cholesky of the matrix turned by 180 degrees)."""
@@ -213,7 +215,9 @@ class _Matrix(Structure):
 
     def scatter(self, centred, resp, factor=None):
         """Return sum_n r_n c_n c_n' for centred points (D, B)."""
-        return (centred * resp) @ centred.T
+        # The same factor twice: BLAS then makes only half of a symmetric matrix.
+        weighted = centred * namespace(resp).sqrt(resp)
+        return weighted @ weighted.T
 
     def outer(self, offsets, factors=None):
         """Return the outer product of each offset (K, D) with itself."""

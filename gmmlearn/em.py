@@ -15,6 +15,7 @@ from gmmlearn._validation import (
     as_points,
     as_responsibilities,
     as_rng,
+    require_spread,
 )
 from gmmlearn.mixture import Mixture, as_mixture, log_sum_exp
 
@@ -82,7 +83,7 @@ def m_step(X, resp, reg_covar=0.0):
         If a component is responsible for nothing (choose fewer components or another start) or its
         covariance is singular (raise `reg_covar`).
     """
-    return Mixture(*_moments(as_points(X), resp, as_nonnegative(reg_covar, "reg_covar")))
+    return _estimated(*_moments(as_points(X), resp, as_nonnegative(reg_covar, "reg_covar")))
 
 
 def _moments(X, resp, reg_covar):
@@ -101,6 +102,13 @@ def _moments(X, resp, reg_covar):
         centred = X - mean
         covariances[k] = (resp[:, k, None] * centred).T @ centred / counts[k]
     return counts / len(X), means, covariances + reg_covar * np.eye(X.shape[1])
+
+
+def _estimated(weights, means, covariances):
+    """Return the Mixture of these estimates, or raise if one has no more spread than rounding."""
+    for k, (mean, covariance) in enumerate(zip(means, covariances, strict=True)):
+        require_spread(covariance, mean, f"covariances[{k}]")
+    return Mixture(weights, means, covariances)
 
 
 def lower_bound(X, resp, mixture):
@@ -229,4 +237,4 @@ def start_mixture(X, n_components, rng=None, spread=True, reg_covar=1e-6):
     resp = np.eye(n_components)[distances.argmin(axis=1)]
     weights, means, covariances = _moments(X, resp, as_nonnegative(reg_covar, "reg_covar"))
     shared = np.einsum("k,kij->ij", weights, covariances)
-    return Mixture(weights, means, np.tile(shared, (n_components, 1, 1)))
+    return _estimated(weights, means, np.tile(shared, (n_components, 1, 1)))

@@ -395,6 +395,7 @@ default="kmeans"
         """Store a fit as the fitted attributes."""
         structure = self._structure
         params = table.frame.leave(climb.params, structure)
+        structure.require_definite(params.covariances, params.precisions_cholesky)
         self.weights_, self.means_ = params.weights, params.means
         for name in PUBLISHED & vars(self).keys():  # those of another structure's fit
             delattr(self, name)

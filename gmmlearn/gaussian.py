@@ -15,6 +15,7 @@ from gmmlearn._validation import (
     as_points,
     as_rng,
     frozen,
+    require_spread,
 )
 
 LOG_2PI = np.log(2.0 * np.pi)
@@ -126,7 +127,7 @@ class Gaussian:
 
     def __post_init__(self):
         mean = as_numbers(self.mean, "mean", 1, "(n_features,)")
-        covariance, cholesky = as_covariance(self.covariance, mean)
+        covariance, cholesky = as_covariance(self.covariance, mean.size)
         object.__setattr__(self, "mean", frozen(mean))
         object.__setattr__(self, "covariance", frozen(covariance))
         object.__setattr__(self, "covariance_cholesky", frozen(cholesky))
@@ -163,6 +164,7 @@ class Gaussian:
         mean = X.mean(axis=0)
         centred = X - mean
         covariance = centred.T @ centred / X.shape[0] + reg_covar * np.eye(X.shape[1])
+        require_spread(covariance, mean, "covariance")
         return cls(mean, covariance)
 
     def log_prob(self, X):

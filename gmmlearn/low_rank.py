@@ -16,6 +16,7 @@ through P, are (K, D, r + 1): S P and the diagonal of S.
 
 import numpy as np
 
+from gmmlearn._validation import ESTIMATED, ROUNDING_SHARE
 from gmmlearn.covariance import STRUCTURES, Full, SingularCovariance, Sums, constant_terms
 
 LEAST_SHARE = 1e-8
@@ -103,6 +104,13 @@ class LowRank:
         H = directions * (size * shrink)[:, None]
         last = np.concatenate([shrink, np.zeros((len(shrink), 1))], axis=1)[:, None]
         return np.concatenate([_pack(H, covariances[..., -1] ** -0.5), last], axis=1)
+
+    def require_definite(self, covariances, factors):
+        """Raise SingularCovariance unless the noise is more than rounding of full matrices."""
+        own = covariances[..., -1] / self.variances(covariances)
+        definite = (own > ESTIMATED * ROUNDING_SHARE * own.shape[1]).all(axis=1)
+        if not definite.all():
+            raise SingularCovariance(int(np.argmin(definite)))
 
     def precisions(self, factors):
         """Return the precisions as full matrices (K, D, D)."""

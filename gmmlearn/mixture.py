@@ -104,8 +104,8 @@ class Mixture:
                 f"{len(covariances)} components. Pass one entry for each component in all three."
             )
         cholesky = [
-            as_covariance(covariance, mean, f"covariances[{k}]")[1]
-            for k, (mean, covariance) in enumerate(zip(means, covariances, strict=True))
+            as_covariance(covariance, n_features, f"covariances[{k}]")[1]
+            for k, covariance in enumerate(covariances)
         ]
         object.__setattr__(self, "weights", frozen(weights))
         object.__setattr__(self, "means", frozen(means))

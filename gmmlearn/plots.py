@@ -121,7 +121,7 @@ def ellipses(ax, means, covariances, colors=None, stds=(1, 2), label=False):
             "Pass one for each component."
         )
     for k, (mean, covariance) in enumerate(zip(means, covariances, strict=True)):
-        as_covariance(covariance, mean, f"covariances[{k}]")
+        as_covariance(covariance, 2, f"covariances[{k}]")
         color = component_color(k) if colors is None else colors[k]
         variances, axes = np.linalg.eigh(covariance)
         angle = np.degrees(np.arctan2(axes[1, 1], axes[0, 1]))

@@ -2,6 +2,8 @@
 
 import copy
 import math
+from typing import NamedTuple
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from sklearn.utils import check_random_state
@@ -16,6 +18,36 @@ from gmmlearn.missing import Gap, Holes, completion
 from gmmlearn.mixture import Mixture
 from gmmlearn.statistics import Posterior, normalise
 from gmmlearn.table import Frame
+
+LEARNED = (
+    "weights_",
+    "means_",
+    "covariances_",
+    "precisions_cholesky_",
+    "loadings_",
+    "noise_variance_",
+)
+"""Fitted attributes that scoring depends on; which of them there are depends on the structure."""
+REMEMBERED = 1 << 20
+"""Numbers in these up to which what scoring makes of them is remembered."""
+
+
+class Known(NamedTuple):
+    """What scoring makes of the fitted attributes, good for as long as they stay what they are."""
+
+    source: list
+    """What it was made from: names and numbers, and copies of the attributes."""
+    structure: object
+    frame: Frame
+    """The mixture's own."""
+    params: Parameters
+    """In the frame."""
+    posteriors: dict
+    """A Posterior for each way of computing that was asked for: (few, eps)."""
+
+
+_KNOWN = WeakKeyDictionary()
+"""What scoring knows of each mixture: beside them, because scoring must not change them."""
 
 
 class Scoring:
@@ -36,19 +68,37 @@ class Scoring:
         params = Parameters(self.weights_, self.means_, covariances, factors)
         return params if frame is None else frame.enter(params, structure)
 
+    def _known(self):
+        """Return what scoring needs to know, made anew if anybody changed a fitted attribute."""
+        source = [self.covariance_type, self.rank, *map(vars(self).get, LEARNED)]
+        known = _KNOWN.get(self)
+        if known is not None and all(map(_same, known.source, source)):
+            return known
+        structure, params = self._structure, self._params_in()
+        frame = Frame.of_parameters(params, structure)
+        # Copies, because somebody may also write into the arrays.
+        source = [np.array(one) if isinstance(one, np.ndarray) else one for one in source]
+        known = Known(source, structure, frame, frame.enter(params, structure), {})
+        if sum(map(np.size, source)) <= REMEMBERED:
+            _KNOWN[self] = known
+        return known
+
     def __getattr__(self, name):
         """Return the full matrices of low-rank covariances, formed when somebody asks."""
         return dense_attribute(self, name)
 
     def _prepared(self, X):
         """Return a Table of `X` in the mixture's own frame, and the Posterior."""
-        structure, params = self._structure, self._params_in()
-        frame = Frame.of_parameters(params, structure)
+        _, structure, frame, params, posteriors = self._known()
         few = kind_of(X) == NUMPY and len(X) < structure.few * X.shape[1]
         table = tabulate(X, structure, len(params.weights), frame=frame, with_features=not few)
-        few = few or table.centred
-        posterior = Posterior(structure, table.frame.enter(params, structure), few, table.eps)
-        return table, posterior
+        if table.frame is not frame:  # of float32, which has its own
+            params = table.frame.enter(self._params_in(), structure)
+            return table, Posterior(structure, params, few or table.centred, table.eps)
+        how = few or table.centred, table.eps
+        if how not in posteriors:
+            posteriors[how] = Posterior(structure, params, *how)
+        return table, posteriors[how]
 
     def _each_row(self, X, function, shape=(), dtype=None):
         """Return ``function(log_joint (K, B))``, an array (B, *shape), of all rows of `X`."""
@@ -72,7 +122,7 @@ class Scoring:
                 log_joint -= table.log_volume(block)
                 values[block.rows, ...] = function(log_joint)
 
-        with table.workers(n_sweeps=1), np.errstate(over="ignore", invalid="ignore"):
+        with table.workers(n_sweeps=1):
             table.map_stripes(stripe)
         return values
 
@@ -355,3 +405,10 @@ class Scoring:
             -2 log likelihood + 2 x parameters.
         """
         return float(-2 * self.score_samples(X).sum() + 2 * self._n_parameters())
+
+
+def _same(one, other):
+    """Return whether two settings are equal, or two arrays, entry by entry."""
+    if isinstance(one, np.ndarray):
+        return isinstance(other, np.ndarray) and np.array_equal(one, other)
+    return one is other or (not isinstance(other, np.ndarray) and one == other)

@@ -83,19 +83,22 @@ class _OneBlasThread:
     """Keep BLAS at one thread while anybody is inside; the last to leave restores what was."""
 
     def __init__(self):
-        self._lock, self._inside, self._limit = threading.Lock(), 0, None
+        self._lock, self._inside, self._limited = threading.Lock(), 0, []
 
     def __enter__(self):
         with self._lock:
             if self._inside == 0:
-                self._limit = _threadpools().limit(limits=1, user_api="blas")
+                self._limited = [(library, n) for library, n in _blas() if n > 1]
+                for library, _ in self._limited:
+                    library.set_num_threads(1)
             self._inside += 1
 
     def __exit__(self, *_):
         with self._lock:
             self._inside -= 1
             if self._inside == 0:
-                self._limit.restore_original_limits()
+                for library, n_threads in self._limited:
+                    library.set_num_threads(n_threads)
 
 
 ONE_BLAS_THREAD = _OneBlasThread()
@@ -137,9 +140,11 @@ class Table:
         self.centred = self._centres(structure, n_components)
         if not with_features or self.centred:
             self.n_statistics = self.n_features + 1
-        self.block_size = self._block_size(8 * (self.n_statistics + n_components))
+        block_size = self._block_size(8 * (self.n_statistics + n_components))
+        self.block_size = max(1, min(block_size, self.n_samples))
         self.blocks = self._cut(n_components)
-        edges = np.linspace(0, len(self.blocks), min(len(self.blocks), MAX_STRIPES) + 1).astype(int)
+        n_blocks, n_stripes = len(self.blocks), min(len(self.blocks), MAX_STRIPES)
+        edges = [n * n_blocks // n_stripes for n in range(n_stripes + 1)]
         self.stripes = [self.blocks[a:b] for a, b in pairwise(edges)]
         self._buffers = threading.local()
         self._map, self._kept = map, None
@@ -154,7 +159,7 @@ class Table:
         size = BLOCK_BYTES // row_bytes
         if self.work > THREADED_WORK:
             size = min(size, self.n_samples // 8)
-        return int(np.clip(size & ~63, 128, 4096))
+        return min(max(size & ~63, 128), 4096)
 
     def fold(self, function):
         """Return ``function(table)``, summed over the parts that the data are in: here, one.
@@ -275,8 +280,8 @@ class Table:
         self._enter(block, Z)
         if with_features:
             self.structure.fill_features(features, self.n_features)
-            if len(self.blocks) == 1:
-                self._kept = features, Z
+        if len(self.blocks) == 1 and (with_features or self.centred):
+            self._kept = features, Z
         return features, Z
 
     def zeros(self, shape):
@@ -362,14 +367,18 @@ def add(one, other):
 
 
 @lru_cache(maxsize=1)
-def _threadpools():
-    """Return the controller of the loaded BLAS libraries."""
+def _blas_libraries():
+    """Return threadpoolctl's controllers of the loaded BLAS libraries."""
     from threadpoolctl import ThreadpoolController
 
-    return ThreadpoolController()
+    return ThreadpoolController().select(user_api="blas").lib_controllers
+
+
+def _blas():
+    """Return each BLAS library with the number of threads that it may use now, 1 if unknown."""
+    return [(library, library.get_num_threads() or 1) for library in _blas_libraries()]
 
 
 def _blas_threads():
     """Return how many threads BLAS may use now; 1 if that cannot be known."""
-    pools = _threadpools().select(user_api="blas").info()
-    return max((pool["num_threads"] for pool in pools), default=1)
+    return max((n_threads for _, n_threads in _blas()), default=1)

@@ -253,3 +253,13 @@ def test_nothing_passed_in_is_changed(start):
     m_step(points, resp), lower_bound(points, resp, start), fit_em(points, start, max_iter=2)
     np.testing.assert_array_equal(points, X)
     np.testing.assert_array_equal(resp, copy)
+
+
+def test_m_step_and_start_refuse_spread_that_is_only_rounding_of_the_values():
+    points = 1e8 + 1.5e-8 * np.random.default_rng(0).integers(2, size=(20, 1))
+    with pytest.raises(ValueError, match=r"covariances\[0\] is not positive definite"):
+        m_step(points, np.full((20, 2), 0.5))
+    with pytest.raises(ValueError, match=r"covariances\[0\] is not positive definite"):
+        start_mixture(points, 1, rng=0, reg_covar=0.0)
+    alone = start_mixture([[1e8], [1e8 + 1.0], [1e8 + 4.0]], 2, rng=0, reg_covar=0.0)
+    assert (alone.covariances > 0.1).all()  # a group of one point has the spread of all

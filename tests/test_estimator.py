@@ -1,14 +1,18 @@
 """GaussianMixture against scikit-learn's from the same seed, and against itself."""
 
+import gc
 import json
 import pickle
 import subprocess
 import sys
 import warnings
+import weakref
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from problems import ALL, FITTED, STARTS, TYPES, blobs, start_of
 from scipy.stats import multivariate_normal
 from sklearn.base import clone
@@ -20,7 +24,8 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from threadpoolctl import threadpool_info, threadpool_limits
 
-from gmmlearn import GaussianMixture, em
+from gmmlearn import GaussianMixture, _validation, ascent, em, estimator, scoring
+from gmmlearn.covariance import SingularCovariance
 from gmmlearn.estimator import CollapsedComponentWarning
 from gmmlearn.mixture import Mixture
 
@@ -319,6 +324,85 @@ def test_import_does_not_load_the_whole_mixture_module():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@ALL
+def test_scoring_follows_every_change_of_the_fitted_attributes(covariance_type):
+    X = blobs(200, spread=1.0)
+    mixture = GaussianMixture(3, covariance_type=covariance_type, random_state=0).fit(X)
+    spread = np.sqrt(4.0)  # precisions_cholesky_ of four times the covariance
+
+    def in_place():
+        mixture.means_[0] += 1.0
+
+    def means():
+        mixture.means_ = mixture.means_ + 0.5
+
+    def weights():
+        mixture.weights_[:] = [0.2, 0.3, 0.5]
+
+    def both():
+        mixture.covariances_ = 4.0 * mixture.covariances_
+        mixture.precisions_cholesky_ /= spread
+
+    def factors_alone():
+        del mixture.covariances_
+        mixture.precisions_cholesky_ = mixture.precisions_cholesky_ / spread
+
+    def covariances_alone():
+        mixture.covariances_ = 0.5 * mixture.mixture_covariances
+        del mixture.precisions_cholesky_
+
+    def again():
+        mixture.fit(X[:100] + 1.0)
+
+    for change in (in_place, means, weights, both, factors_alone, covariances_alone, again):
+        before = mixture.score_samples(X)
+        before_labels = mixture.predict_proba(X)
+        mixture.mixture_covariances = mixture._structure.to_public(mixture._params_in()[2])
+        change()
+        after = mixture.score_samples(X)
+        assert np.abs(after - before).max() > 1e-3, change.__name__
+        assert np.abs(mixture.predict_proba(X) - before_labels).max() > 1e-6, change.__name__
+        np.testing.assert_allclose(after, mixture.mixture().log_prob(X), err_msg=change.__name__)
+        np.testing.assert_array_equal(after, pickle.loads(pickle.dumps(mixture)).score_samples(X))
+
+
+def test_what_scoring_remembers_is_its_own_mixture_s_and_goes_with_it(monkeypatch):
+    X = blobs(200)
+    one, other = (GaussianMixture(k, random_state=0).fit(X) for k in (2, 3))
+    first = one.score_samples(X), other.score_samples(X)
+    np.testing.assert_array_equal(one.score_samples(X), first[0])
+    np.testing.assert_array_equal(other.score_samples(X), first[1])
+    assert {one, other} <= set(scoring._KNOWN.keys())
+    # Few rows and many take different ways; each must have its own posterior.
+    np.testing.assert_allclose(one.score_samples(X[:5]), first[0][:5], rtol=1e-12)
+    known, gone = weakref.ref(scoring._KNOWN[one].frame.origin), weakref.ref(one)
+    del one
+    gc.collect()
+    assert gone() is None and known() is None
+    monkeypatch.setattr(scoring, "REMEMBERED", 0)
+    large = clone(other).fit(X)
+    np.testing.assert_array_equal(large.score_samples(X), first[1])
+    assert large not in scoring._KNOWN
+
+
+@ALL
+def test_of_equal_bounds_the_first_start_is_kept(covariance_type, monkeypatch):
+    arrived = []
+
+    def level(*arguments):
+        climb = ascent.climb(*arguments)
+        arrived.append(climb._replace(lower_bounds=[*climb.lower_bounds[:-1], 1.5]))
+        return arrived[-1]
+
+    monkeypatch.setattr(estimator, "climb", level)
+    mixture = GaussianMixture(
+        3, covariance_type=covariance_type, n_init=3, init_params="random", random_state=0
+    ).fit(blobs())
+    assert len(arrived) == 3
+    np.testing.assert_array_equal(mixture.weights_, arrived[0].params.weights)
+    assert not np.array_equal(arrived[1].params.weights, arrived[0].params.weights)
 
 
 # -------------------------------------------------------------------------------- sample weights
@@ -641,3 +725,67 @@ def test_marginal_and_condition_multiply_to_the_joint(covariance_type):
     rest = mixture.condition([2, 0], x[[2, 0]]).log_prob(x[None, [1]])[0]
     assert marginal + rest == pytest.approx(joint, abs=1e-11)
     np.testing.assert_allclose(mixture.mixture().log_prob(blobs()), mixture.score_samples(blobs()))
+
+
+def nearly_determined(rng, n_features, share):
+    """Return points (40, D) of which others leave one feature about this share of its variance."""
+    X = rng.normal(size=(40, n_features)) @ rng.normal(size=(n_features, n_features))
+    X[:, -1] = X[:, :-1] @ rng.normal(size=n_features - 1)
+    X[:, -1] += X[:, -1].std() * np.sqrt(share) * rng.normal(size=len(X))
+    return X[:, rng.permutation(n_features)] * 10.0 ** rng.uniform(-4, 4, size=n_features)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    n_features=st.integers(2, 8),
+    beside_limit=st.floats(-0.5, 1.0),
+    covariance_type=st.sampled_from(["full", "tied"]),
+)
+def test_what_fit_accepts_is_a_mixture_in_all_its_parts(
+    seed, n_features, beside_limit, covariance_type
+):
+    rng = np.random.default_rng(seed)
+    limit = _validation.ESTIMATED * _validation.ROUNDING_SHARE * n_features
+    X = nearly_determined(rng, n_features, limit * 10.0**beside_limit)
+    try:
+        mixture = GaussianMixture(covariance_type=covariance_type, reg_covar=0, max_iter=2).fit(X)
+    except SingularCovariance as error:
+        assert "component 0 is singular" in str(error)
+        return
+    order = rng.permutation(n_features)
+    known = order[: rng.integers(1, n_features)]
+    for answer in (mixture, mixture.mixture()):
+        answer.marginal(order)
+        answer.marginal(order[:-1])
+        answer.condition(known, X[0, known])
+        answer.condition(known, 1e9 * X[0, known])  # far away: nothing is wrong with the spread
+
+
+@ALL
+def test_what_was_given_and_never_fitted_is_refused_by_name_if_singular_up_to_rounding(
+    covariance_type,
+):
+    X = blobs(100, 2, 1)
+    start = start_of(X, covariance_type, 2)
+    start |= {"max_iter": 0}
+    assert GaussianMixture(**start).fit(X).mixture().n_components == 2
+    if covariance_type not in ("full", "tied"):
+        return
+    thin = np.array([[1.0, 1.0 - 1e-15], [1.0 - 1e-15, 1.0]])
+    precisions = np.linalg.inv(thin)
+    precisions = 0.5 * (precisions + precisions.T)
+    tied = covariance_type == "tied"
+    start["precisions_init"] = precisions if tied else np.stack([np.eye(2), precisions])
+    with pytest.raises(SingularCovariance, match=f"component {0 if tied else 1} "):
+        GaussianMixture(**start).fit(X)
+
+
+def test_constant_feature_far_away_is_a_mixture_if_reg_covar_gave_it_spread():
+    X = blobs(100, 2, 1)
+    X = np.column_stack([X, np.full(100, 1e12)])
+    mixture = GaussianMixture(random_state=0).fit(X)
+    np.testing.assert_allclose(
+        mixture.mixture().covariances[0], mixture.covariances_[0], rtol=1e-12
+    )
+    assert mixture.marginal([2]).covariances[0, 0, 0] == pytest.approx(1e-6)

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import integrate, stats
 
+from gmmlearn._validation import are_definite
 from gmmlearn.gaussian import Gaussian, log_density, whiten
 
 MEAN = np.array([1.0, -2.0, 0.5])
@@ -180,6 +181,32 @@ def test_fit_refuses_a_covariance_that_is_singular_up_to_rounding(seed, n_featur
     with pytest.raises(ValueError, match=r"covariance is not positive definite.*reg_covar"):
         Gaussian.fit(points)
     assert np.isfinite(Gaussian.fit(points, reg_covar=1e-6).log_prob(points)).all()
+
+
+def test_spread_below_the_rounding_of_the_mean_is_refused_from_data_alone():
+    points = 1e8 + np.array([[0.0], [1.5e-8], [1.5e-8]])  # one step of float64 apart
+    with pytest.raises(ValueError, match=r"covariance is not positive definite.*reg_covar"):
+        Gaussian.fit(points)
+    far = Gaussian([1e20], [[1.0]])  # said, not estimated
+    assert far.log_prob([[1e20]]) == pytest.approx(-0.5 * np.log(2 * np.pi))
+
+
+def test_definite_means_that_each_feature_has_variance_of_its_own():
+    rng = np.random.default_rng(0)
+    for n_features in (2, 3, 7):
+        # The last feature is the others' sum and a share of its own: its inflation factor.
+        root = np.eye(n_features)
+        for factor, fine in ((1.02, True), (0.98, False)):
+            share = factor * 32 * np.finfo(float).eps * n_features
+            root[-1, :-1] = 1.0
+            root[-1, -1] = np.sqrt(share * (n_features - 1) / (1.0 - share))
+            scale = 10.0 ** rng.uniform(-6, 6, size=(n_features, 1))
+            inverse = np.linalg.inv(root).T / scale.T.swapaxes(0, 1)
+            covariance = (scale * root) @ (scale * root).T
+            inflation = (np.diagonal(covariance) * np.square(inverse).sum(axis=1)).max()
+            assert inflation == pytest.approx(1.0 / share, rel=1e-6)
+            assert are_definite(covariance[None], inverse[None])[0] == fine
+            assert not are_definite(covariance[None], inverse[None], margin=2.0)[0]
 
 
 @pytest.mark.parametrize("offset", [0.0, 1e4, 1e8])

@@ -1,5 +1,7 @@
 """Frames, blocks and threads."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from problems import gaussians as problem
@@ -15,6 +17,38 @@ def test_workers_leave_the_thread_limit_as_it_was():
     with table.workers():
         pass
     assert table_module._blas_threads() == before
+
+
+def test_workers_keep_every_blas_library_at_one_thread_and_give_the_threads_back(monkeypatch):
+    class Library:
+        def __init__(self, n_threads):
+            self.n_threads = n_threads
+
+        def get_num_threads(self):
+            return self.n_threads
+
+        def set_num_threads(self, n_threads):
+            self.n_threads = n_threads
+
+    libraries = [Library(4), Library(1), Library(None)]  # None: it cannot say
+    monkeypatch.setattr(table_module, "_blas_libraries", lambda: libraries)
+    assert table_module._blas_threads() == 4
+    table = Table(np.random.default_rng(0).normal(size=(2000, 2)), STRUCTURES["diag"], 2)
+    with table.workers(n_sweeps=1):
+        with table_module.ONE_BLAS_THREAD:
+            assert [library.n_threads for library in libraries] == [1, 1, None]
+        assert [library.n_threads for library in libraries] == [1, 1, None]
+    assert [library.n_threads for library in libraries] == [4, 1, None]
+
+
+def test_blocks_are_no_larger_than_the_data_and_come_in_stripes_in_order():
+    structure = STRUCTURES["full"]
+    assert Table(np.random.default_rng(0).normal(size=(100, 64)), structure, 1).block_size == 100
+    table = Table(np.random.default_rng(0).normal(size=(20_000, 16)), structure, 3)
+    rows = [block.rows for blocks in table.stripes for block in blocks]
+    assert len(table.stripes) == min(len(rows), table_module.MAX_STRIPES) > 1
+    assert rows[0].start == 0 and rows[-1].stop == 20_000
+    assert all(one.stop == other.start for one, other in pairwise(rows))
 
 
 def test_frame_goes_there_and_back_exactly():
