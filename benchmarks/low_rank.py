@@ -4,9 +4,9 @@ Bits per pixel of held-out, dequantised pictures. Each family of models chooses 
 components, rank and regularisation on validation pictures; the test pictures are looked at once,
 with three seeds. Regularisation is a share of each pixel's variance for the small digits, and the
 same variance for all pixels of the large ones, some of which are blank in all training pictures
-but not in all others. Then MNIST's 10,000 test digits, if the
-environment variable GMMLEARN_DATA names a folder with t10k-images-idx3-ubyte.gz: time and memory
-of a fit too. Chapter 7 shows the result.
+but not in all others. Those are MNIST's 10,000 test digits, split anew, measured with time and
+memory of a fit if the environment variable GMMLEARN_DATA names a folder with
+t10k-images-idx3-ubyte.gz. Chapter 7 shows the result.
 
     python benchmarks/low_rank.py            # writes gmmlearn/recorded/low_rank.json
     python benchmarks/low_rank.py --dry-run  # only prints
