@@ -195,8 +195,7 @@ def step(table, posterior, previous, settings):
             if last or not len(after.exact) + len(exact):
                 return after, sums
             distance = np.abs(found.means - centres)
-            risk = structure.amplification(distance, new.precisions_cholesky)
-            more = lossy(structure, risk, table.eps)
+            more = lossy(structure, distance, new.precisions_cholesky, table.eps)
             if not len(more):
                 return after, sums
         exact = np.union1d(exact, more)

@@ -51,9 +51,8 @@ class Posterior:
             self.exact = np.arange(len(params.means))
             return
         reach = np.abs(params.means) + np.sqrt(structure.variances(params.covariances))
-        risk = structure.amplification(reach, params.precisions_cholesky)
-        self.exact = lossy(structure, risk, eps)
-        if len(self.exact) < len(risk):
+        self.exact = lossy(structure, reach, params.precisions_cholesky, eps)
+        if len(self.exact) < len(reach):
             self.natural = structure.natural(params)
 
     def on(self, table):
@@ -141,9 +140,15 @@ class Posterior:
         return normalise(log_joint), log_joint
 
 
-def lossy(structure, risk, eps=EPS):
-    """Return the components whose `amplification` (K,) is too large; all if they share."""
+def lossy(structure, reach, factors, eps=EPS):
+    """Return the components with too large an `amplification` of `reach` (K, D); all if shared."""
     limit = LOSS_LIMIT if eps == EPS else SINGLE_LOSS_LIMIT
+    if structure.made_of == "matrix":
+        # |P_ij| <= sqrt(P_ii P_jj): a bound without products of matrices, and mostly enough.
+        root = np.sqrt(structure.precision_diagonal(factors))
+        if (reach * root).sum(axis=1).max() ** 2 <= limit:
+            return NO_COMPONENTS
+    risk = structure.amplification(reach, factors)
     if risk.max() <= limit:
         return NO_COMPONENTS
     chosen = np.flatnonzero(~(risk <= limit))

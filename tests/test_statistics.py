@@ -13,7 +13,7 @@ from gmmlearn import table as table_module
 from gmmlearn.covariance import STRUCTURES, Full
 from gmmlearn.em import e_step
 from gmmlearn.mixture import Mixture
-from gmmlearn.statistics import Posterior, normalise, sweep
+from gmmlearn.statistics import LOSS_LIMIT, Posterior, lossy, normalise, sweep
 from gmmlearn.table import Table
 
 ALL = pytest.mark.parametrize("structure", STRUCTURES.values(), ids=STRUCTURES)
@@ -113,3 +113,22 @@ def test_few_components_are_centred_and_nothing_else_changes(weighted, missing, 
     for name in (*FITTED, "scores", "lower_bounds_"):
         one, other = (getattr(fit, name) for fit in fits)
         np.testing.assert_allclose(one, other, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("name", ["full", "tied", "diag", "spherical"])
+def test_lossy_components_are_those_whose_amplification_is_too_large(name):
+    structure, rng, seen = STRUCTURES[name], np.random.default_rng(0), set()
+    for _ in range(200):
+        n_features = int(rng.integers(1, 6))
+        roots = rng.normal(size=(3, n_features, n_features))
+        matrices = roots @ roots.swapaxes(1, 2)
+        covariances = structure.from_variances(np.diagonal(matrices, axis1=1, axis2=2))
+        if structure.made_of == "matrix":
+            covariances = matrices
+        factors = structure.factor(covariances[:1] if structure.shared else covariances)
+        reach = 10.0 ** rng.uniform(0, 4, size=(3, 1)) * np.abs(rng.normal(size=(3, n_features)))
+        large = structure.amplification(reach, factors) > LOSS_LIMIT
+        expected = np.arange(3) if structure.shared and large.any() else np.flatnonzero(large)
+        np.testing.assert_array_equal(lossy(structure, reach, factors), expected)
+        seen.add(int(large.sum()))
+    assert len(seen) > 2
