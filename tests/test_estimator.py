@@ -368,6 +368,18 @@ def test_scoring_follows_every_change_of_the_fitted_attributes(covariance_type):
         np.testing.assert_array_equal(after, pickle.loads(pickle.dumps(mixture)).score_samples(X))
 
 
+@pytest.mark.parametrize("name", ["precisions_cholesky_", "loadings_", "noise_variance_"])
+def test_scoring_follows_a_change_of_one_attribute_alone(name):
+    X = blobs(200)
+    covariance_type = "full" if name == "precisions_cholesky_" else "low_rank"
+    mixture = GaussianMixture(2, covariance_type=covariance_type, random_state=0).fit(X)
+    before = mixture.score_samples(X)
+    setattr(mixture, name, 1.1 * getattr(mixture, name))
+    after = mixture.score_samples(X)
+    assert np.abs(after - before).max() > 1e-3
+    np.testing.assert_array_equal(after, pickle.loads(pickle.dumps(mixture)).score_samples(X))
+
+
 def test_what_scoring_remembers_is_its_own_mixture_s_and_goes_with_it(monkeypatch):
     X = blobs(200)
     one, other = (GaussianMixture(k, random_state=0).fit(X) for k in (2, 3))
