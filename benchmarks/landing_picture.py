@@ -1,7 +1,7 @@
 """Draw the picture of the landing page, book/_static/landing.png, from fitted mixtures.
 
-Left, a mixture of the plane and its data; middle, the means that EM found for handwritten digits;
-right, digits drawn from that mixture and half-hidden digits completed by it.
+Left, a mixture of the plane and its data; middle, the means that EM found for handwritten digits,
+and half-hidden digits completed; right, a photograph repaired, and scenes asked for in words.
 """
 
 from pathlib import Path
@@ -13,9 +13,11 @@ mpl.use("Agg")
 import matplotlib.pyplot as plt
 import numpy as np
 
-from gmmlearn import datasets, plots
+from gmmlearn import damage, datasets, painter, patches, plots
 from gmmlearn.em import fit_em, start_mixture
+from gmmlearn.inpainting import inpaint
 from gmmlearn.mixture import Mixture
+from gmmlearn.restoration import adapt
 
 TARGET = Path(__file__).parents[1] / "book" / "_static" / "landing.png"
 HUES = [plots.component_color(k) for k in (0, 1, 2, 3)]
@@ -84,6 +86,18 @@ def half_hidden(mixture, test, digits):
     return seen, completed
 
 
+def repaired(rng):
+    """Return a piece of a photograph under printed text, and the same repaired, in colour."""
+    clean = datasets.photograph("china", grey=False)[110:278, 180:380]
+    mask = damage.printed_text(clean.shape[:2], height=18, rng=rng)
+    damaged = np.where(mask[..., None], 1.0, clean)
+    prior = patches.load_patch_prior("flower")
+    channels = [damaged[..., i] for i in range(3)]
+    priors = [adapt(prior, channel, 0.01, mask=mask) for channel in channels]
+    filled = [inpaint(c, mask, p) for c, p in zip(channels, priors, strict=True)]
+    return damaged, np.clip(np.stack(filled, axis=-1), 0.0, 1.0)
+
+
 def main():
     """Fit, draw and save."""
     rng = np.random.default_rng(SEED)
@@ -92,18 +106,21 @@ def main():
 
     plots.use_style()
     figure = plt.figure(figsize=(14, 4.8), dpi=100, layout="none")
-    boxes = ((0.0, 0.0, 0.34, 1.0), (0.365, 0.07, 0.245, 0.86), (0.65, 0.45, 0.34, 0.48),
-             (0.65, 0.07, 0.34, 0.32))  # fmt: skip
-    plane, means, samples, halves = (figure.add_axes(box) for box in boxes)
+    boxes = ((0.0, 0.0, 0.34, 1.0), (0.362, 0.43, 0.22, 0.52), (0.362, 0.06, 0.22, 0.28),
+             (0.61, 0.5, 0.185, 0.46), (0.805, 0.5, 0.185, 0.46))  # fmt: skip
+    plane, means, halves, before, after = (figure.add_axes(box) for box in boxes)
     draw_plane(plane, rng)
     sheet = [tint(1.1 * mixture.means[k], HUES[k // 2 % len(HUES)]) for k in range(20)]
-    plots.image_grid(means, sheet, n_columns=4)
-    drawn = mixture.sample(18, rng)[0]
-    plots.image_grid(samples, [tint(x, plots.ACCENT) for x in drawn], n_columns=6)
-    seen, completed = half_hidden(mixture, test, (0, 2, 3, 5, 6, 9))
-    plots.image_grid(halves, seen + completed, n_columns=6)
-    for ax, anchor in ((means, "C"), (samples, "N"), (halves, "S")):
-        ax.set_anchor(anchor)
+    plots.image_grid(means, sheet, n_columns=5)
+    seen, completed = half_hidden(mixture, test, (0, 2, 3, 5, 6))
+    plots.image_grid(halves, seen + completed, n_columns=5)
+    for ax, picture in zip((before, after), repaired(rng), strict=True):
+        ax.imshow(picture, interpolation="bilinear")
+        ax.set_axis_off()
+    for row, text in enumerate(("a sunny spring day", "a clear winter evening")):
+        ax = figure.add_axes((0.61, 0.255 - 0.235 * row, 0.38, 0.205))
+        plots.image_grid(ax, (painter.draw(text, 6, rng) + 1) / 2, n_columns=6)
+        ax.set_title(f"\u201c{text}\u201d", fontsize=10, pad=3)
     TARGET.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(TARGET, dpi=100)
     print(f"{TARGET.name}: {TARGET.stat().st_size / 1024:.0f} kB")
