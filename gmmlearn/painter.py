@@ -31,7 +31,7 @@ class Painter:
     The joint mixture speaks of codes, days and attributes: it says which components an answer comes
     from. The pictures of a component are drawn either in the plane of the codes, or from the
     Gaussian of whole pictures that the same responsibilities call for; the codes of both have the
-    same distribution, but the plane blurs.
+    same distribution, but for `reg_covar` and clipping, and the plane blurs.
 
     Parameters
     ----------
@@ -75,11 +75,7 @@ class Painter:
         codes, place = PictureCodes.fit(scenes.images, n_codes, rng=rng), circle(labels.day)
         points = np.hstack([codes.encode(scenes.images), place])
         seed = int(rng.integers(2**31))
-        settings = {
-            "stratify": ATTRIBUTES,
-            "concentration": 0.01,
-            "reg_covar": DAY_VARIANCE,
-        } | settings
+        settings = SETTINGS | settings
         joint = JointMixture(n_components, levels=LEVELS, random_state=seed, **settings)
         joint.fit(points, attributes)
         pixels = scenes.images.reshape(len(points), -1)

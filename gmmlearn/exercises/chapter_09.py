@@ -21,6 +21,10 @@ def _two_words(answer):
         (0.6, "That is the second component's probability."),
         (0.9 / 1.7, "You added probabilities of words that must both be true: multiply them."),
         (0.45, "You averaged over words that must both be true: multiply them."),
+        (
+            (0.8 + 1 / 7) / 2,
+            "You averaged the answers to each word: multiply the words' probabilities first.",
+        ),
         (0.5, "The words say something: the weights alone are the answer before they are asked."),
     ]
     return diagnose(value.ravel()[0], 0.4, "The probability", mistakes, rtol=0.01)
@@ -92,7 +96,11 @@ def _but(answer):
             return changed
         rest = weights * (1 - table[:, seed])
         wanted = weights * table[:, seed]
+        product = weights * np.delete(table, seed, axis=1).prod(axis=1)
+        exclude = "Levels exclude each other: add their probabilities."
         mistakes = [
+            (product / product.sum(), exclude),
+            (product, exclude),
             (wanted / wanted.sum(), "Those are the weights of the level that is not wanted."),
             (rest, "Divide by the sum: weights given something sum to one."),
             (
@@ -124,6 +132,11 @@ def _draw(answer):
         value, changed = _given(answer, X, r, epsilon)
         if changed:
             return changed
+        again, _ = _given(answer, X, r, epsilon)
+        if isinstance(again, np.ndarray) and not np.array_equal(value, again):
+            return "Two calls differ: use the numbers epsilon, not your own random ones."
+        if np.shape(value) == (1, X.shape[1]):
+            value = np.ravel(value)
         shares = r / r.sum()
         mean = shares @ X
         expected = mean + (np.sqrt(shares) * epsilon) @ (X - mean)
@@ -137,6 +150,10 @@ def _draw(answer):
             (
                 mean + (np.sqrt(r) * epsilon) @ (X - mean),
                 "Divide the responsibilities by N_k, their sum.",
+            ),
+            (
+                mean + (np.sqrt(r / len(X)) * epsilon) @ (X - mean),
+                "Divide the responsibilities by N_k, their sum, not by N.",
             ),
             (
                 mean + epsilon @ (X - mean) / np.sqrt(7),

@@ -37,6 +37,10 @@ def wanted(weights, tables, level):
     return joint / joint.sum()
 
 
+def product(weights, tables, level):
+    return weights * np.delete(tables, level, axis=1).prod(axis=1)
+
+
 def spoil_but(weights, tables, level):
     weights *= 1 - tables[:, level]
     return weights / weights.sum()
@@ -61,7 +65,7 @@ RIGHT = {
     "09-two-words": [0.4, np.float64(0.4), [0.4], 0.401],
     "09-table": [table],
     "09-but": [but],
-    "09-draw": [draw],
+    "09-draw": [draw, lambda X, r, e: draw(X, r, e)[None]],
 }
 WRONG = [
     ("09-two-words", 0.8, "entry for spring"),
@@ -71,6 +75,7 @@ WRONG = [
     ("09-two-words", 0.6, "second component"),
     ("09-two-words", 0.9 / 1.7, "multiply them"),
     ("09-two-words", 0.45, "You averaged"),
+    ("09-two-words", (0.8 + 1 / 7) / 2, "averaged the answers"),
     ("09-two-words", 0.5, "The words say something"),
     ("09-two-words", 0.3, "not the right value"),
     ("09-two-words", [0.4, 0.6], "Give one number"),
@@ -113,6 +118,8 @@ WRONG = [
     ("09-but", lambda w, t, i: (1 - t[:, i]) / (1 - t[:, i]).sum(), "had before"),
     ("09-but", lambda w, t, i: 1 - wanted(w, t, i), "no distribution"),
     ("09-but", lambda w, t, i: (1 - wanted(w, t, i)) / 4, "not the complement"),
+    ("09-but", product, "exclude each other"),
+    ("09-but", lambda w, t, i: product(w, t, i) / product(w, t, i).sum(), "exclude each other"),
     ("09-but", spoil_but, "changes the arrays"),
     ("09-but", lambda w, t, i: w, "not the right value"),
     ("09-draw", 3.0, "Give a function"),
@@ -137,6 +144,16 @@ WRONG = [
         "09-draw",
         lambda X, r, e: X.mean(0) + (np.sqrt(r / r.sum()) * e) @ (X - X.mean(0)),
         "weighs pictures by r",
+    ),
+    (
+        "09-draw",
+        lambda X, r, e: mean_of(X, r) + (np.sqrt(r / len(X)) * e) @ (X - mean_of(X, r)),
+        "not by N",
+    ),
+    (
+        "09-draw",
+        lambda X, r, e: draw(X, r, np.random.default_rng().normal(size=len(e))),
+        "not your own random ones",
     ),
     ("09-draw", spoil_draw, "changes the arrays"),
     ("09-draw", lambda X, r, e: np.zeros(3), "not the right value"),
