@@ -87,7 +87,7 @@ class Ensemble:
         rows, shares = self._members(k)
         return shares @ self.X[rows]
 
-    def sample(self, labels, rng=None, features=None, values=None, reg_covar=0.0):
+    def sample(self, labels, rng=None, features=None, values=None, reg_covar=0.0, predictive=False):
         """Draw one point from each component named, given some features if wanted.
 
         To condition, a draw of all features is moved along the component's regression on the given
@@ -106,6 +106,10 @@ class Ensemble:
             Their values.
         reg_covar : float >= 0
             Variance added to that of the known features: the measurement's noise.
+        predictive : bool, default=False
+            Whether to allow for the mean and the covariance being estimates from N_k points: the
+            covariance is multiplied by (N_k + 1) / (N_k - 1) (eq. ensemble-predictive), the
+            denominator being one at least.
 
         Returns
         -------
@@ -124,6 +128,8 @@ class Ensemble:
             rows, shares = self._members(k)
             mean = shares @ self.X[rows]
             deviations = np.sqrt(shares)[:, None] * (self.X[rows] - mean)
+            if predictive:
+                deviations *= np.sqrt(self._widening(k), dtype=self.X.dtype)
             noise = rng.standard_normal((np.sum(labels == k), len(rows)), dtype=self.X.dtype)
             points = mean + noise @ deviations
             if features is not None:
@@ -153,6 +159,10 @@ class Ensemble:
         mean = shares @ self.X[rows]
         deviations = np.sqrt(shares)[:, None] * (self.X[rows] - mean)
         return mean + self._shift(mean[None], deviations, features, values, reg_covar, k)[0]
+
+    def _widening(self, k):
+        """Return by how much a new point of component `k` varies more than its points say."""
+        return (self.counts[k] + 1.0) / max(self.counts[k] - 1.0, 1.0)
 
     def _members(self, k):
         """Return the points of component `k`, and their shares of it, which sum to one."""

@@ -131,7 +131,8 @@ class Painter:
             codes, _ = self.mixture(**asked).sample(n, rng)
             return self.codes.decode(codes)
         labels = rng.choice(self.ensemble.n_components, size=n, p=self.weights(**asked))
-        points = self.ensemble.sample(labels, rng, **self._known(asked.get("day")))
+        known = self._known(asked.get("day"))
+        points = self.ensemble.sample(labels, rng, predictive=True, **known)
         return self._pictures(points)
 
     def mixture(self, day=None, **asked):

@@ -35,6 +35,27 @@ def test_draws_have_the_covariance_of_the_m_step(ensemble):
         assert np.abs(error).max() < 0.04
 
 
+def test_predictive_draws_vary_as_new_points_do():
+    # 500 components of six points each: draws scatter about the estimated means as new points would
+    rng, n_points, n_components = np.random.default_rng(0), 6, 500
+    X = rng.normal(size=(n_components, n_points, 1))
+    ensemble = Ensemble(X.reshape(-1, 1), np.repeat(np.eye(n_components), n_points, axis=0))
+    labels, means = np.repeat(np.arange(n_components), 40), X.mean(axis=1)
+    new = rng.normal(size=(n_components, 40, 1))
+    spread = np.square(new.reshape(-1, 1) - means[labels]).mean()
+    draws = ensemble.sample(labels, rng=1, predictive=True)
+    assert np.square(draws - means[labels]).mean() == pytest.approx(spread, rel=0.08)
+    assert spread == pytest.approx(1 + 1 / n_points, rel=0.03)
+    narrow = ensemble.sample(labels, rng=1)
+    assert np.square(narrow - means[labels]).mean() == pytest.approx(1 - 1 / n_points, rel=0.08)
+
+
+def test_one_point_is_drawn_as_it_is():
+    ensemble = Ensemble([[1.0, 2.0], [3.0, 5.0], [4.0, 4.0]], np.eye(3)[[0, 1, 1]][:, :2])
+    draws = ensemble.sample(np.zeros(3, int), rng=0, predictive=True)
+    np.testing.assert_allclose(draws, [[1.0, 2.0]] * 3)
+
+
 def test_conditional_draws_are_those_of_the_conditional_gaussian(ensemble):
     features, values, noise = [2, 0], [0.7, -0.4], 0.3
     mixture, k = m_step(*problem()), 1
