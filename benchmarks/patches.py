@@ -153,7 +153,7 @@ def measure_noise(name, level, colour=False):
     settings = {method: tuned(method, known, example, s) for method in STANDARD}
     settings["nlm oracle"] = tuned("nlm", clean, noisy(clean, level, SEEDS[0]), s)
     rows = []
-    for seed in SEEDS[:1] if colour else SEEDS:
+    for seed in SEEDS:
         y = noisy(clean, level, seed)
         found = {"noisy": y}
         for method, chosen in settings.items():
@@ -296,7 +296,11 @@ def learn():
 PARTS = {
     f"{name} {level}": partial(measure_noise, name, level) for name in NAMES for level in LEVELS
 }
-PARTS |= {f"{name} 25 colour": partial(measure_noise, name, 25, colour=True) for name in NAMES}
+PARTS |= {
+    f"{name} {level} colour": partial(measure_noise, name, level, colour=True)
+    for name in NAMES
+    for level in LEVELS
+}
 PARTS |= {"tuning": measure_tuning, "steps": measure_steps, "components": measure_components}
 PARTS |= {"holes": measure_holes, "speed": measure_speed}
 
