@@ -18,7 +18,6 @@ import cProfile
 import json
 import platform
 import pstats
-import subprocess
 import warnings
 from functools import partial
 from pathlib import Path
@@ -27,6 +26,7 @@ from time import perf_counter
 import numpy as np
 import scipy
 import sklearn
+from provenance import commit, cpu_name
 from scipy.linalg import solve_triangular
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
@@ -193,27 +193,6 @@ def origin():
         "seed": SEED,
         "reg_covar": REG_COVAR,
     }
-
-
-def cpu_name():
-    """Return the processor's name, as well as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or "unknown"
-
-
-def commit():
-    """Return the commit that was measured, and which files of code differ from it."""
-    code = ["gmmlearn/*.py", "benchmarks/*.py"]
-    try:
-        git = ["git", "-C", str(ROOT)]
-        head = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True, stderr=-3).strip()
-        changed = subprocess.check_output([*git, "status", "--porcelain", "--", *code], text=True)
-        return {"commit": head, "changed": [line[3:] for line in changed.splitlines()]}
-    except (OSError, subprocess.CalledProcessError):
-        return {"commit": "unknown", "changed": []}
 
 
 def main():

@@ -21,7 +21,7 @@ from time import perf_counter, process_time
 
 import numpy as np
 import torch
-from em_lesson import commit, cpu_name
+from provenance import commit, cpu_name
 from safetensors.numpy import save
 from sklearn.decomposition import PCA
 from sklearn.metrics import confusion_matrix

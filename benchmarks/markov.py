@@ -20,7 +20,6 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 import argparse
 import json
 import platform
-import subprocess
 import warnings
 from pathlib import Path
 from time import perf_counter, process_time
@@ -28,6 +27,7 @@ from time import perf_counter, process_time
 import numpy as np
 import scipy
 import sklearn
+from provenance import commit, cpu_name
 from scipy.linalg import helmert
 from sklearn.exceptions import ConvergenceWarning
 
@@ -346,27 +346,6 @@ def origin():
         **commit(),
         "seed": list(SEEDS),
     }
-
-
-def cpu_name():
-    """Return the processor's name, as well as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or "unknown"
-
-
-def commit():
-    """Return the commit that was measured, and which files of code differ from it."""
-    code = ["gmmlearn/*.py", "benchmarks/*.py"]
-    try:
-        git = ["git", "-C", str(ROOT)]
-        head = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True, stderr=-3).strip()
-        changed = subprocess.check_output([*git, "status", "--porcelain", "--", *code], text=True)
-        return {"commit": head, "changed": [line[3:] for line in changed.splitlines()]}
-    except (OSError, subprocess.CalledProcessError):
-        return {"commit": "unknown", "changed": []}
 
 
 def rounded(value):

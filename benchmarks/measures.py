@@ -17,13 +17,13 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 import argparse
 import json
 import platform
-import subprocess
 from pathlib import Path
 from time import perf_counter
 
 import numpy as np
 import scipy
 import sklearn
+from provenance import commit, cpu_name
 
 import gmmlearn
 from gmmlearn import datasets, metrics
@@ -139,14 +139,9 @@ def origin():
     """Return where the numbers come from."""
     import torch
 
-    git = ["git", "-C", str(ROOT)]
-    head = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True).strip()
-    changed = subprocess.check_output([*git, "status", "--porcelain", "--", "*.py"], text=True)
-    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    cpu = next((line.split(":")[1].strip() for line in lines if "model name" in line), "unknown")
     return {
         "script": "benchmarks/measures.py",
-        "machine": {"cpu": cpu, "system": f"{platform.system()} {platform.machine()}"},
+        "machine": {"cpu": cpu_name(), "system": f"{platform.system()} {platform.machine()}"},
         "versions": {
             "python": platform.python_version(),
             "numpy": np.__version__,
@@ -155,8 +150,7 @@ def origin():
             "torch": torch.__version__,
             "gmmlearn": gmmlearn.__version__,
         },
-        "commit": head,
-        "changed": [line[3:] for line in changed.splitlines()],
+        **commit(),
         "seed": list(range(N_SPLITS)),
         "n_real": N_REAL,
         "n_bins": N_BINS,

@@ -19,7 +19,6 @@ import argparse
 import itertools
 import json
 import platform
-import subprocess
 from functools import partial
 from pathlib import Path
 from time import process_time
@@ -28,6 +27,7 @@ import numpy as np
 import pywt
 import scipy
 import skimage
+from provenance import commit, cpu_name
 from safetensors.numpy import save_file
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
@@ -326,27 +326,6 @@ def origin():
         "seed": SEEDS,
         "n_components": N_COMPONENTS,
     }
-
-
-def cpu_name():
-    """Return the processor's name, as well as the system tells."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor() or "unknown"
-
-
-def commit():
-    """Return the commit that was measured, and which files of code differ from it."""
-    code = ["gmmlearn/*.py", "benchmarks/*.py"]
-    try:
-        git = ["git", "-C", str(ROOT)]
-        head = subprocess.check_output([*git, "rev-parse", "HEAD"], text=True, stderr=-3).strip()
-        changed = subprocess.check_output([*git, "status", "--porcelain", "--", *code], text=True)
-        return {"commit": head, "changed": [line[3:] for line in changed.splitlines()]}
-    except (OSError, subprocess.CalledProcessError):
-        return {"commit": "unknown", "changed": []}
 
 
 def main():

@@ -24,7 +24,7 @@ from time import perf_counter, process_time
 
 import numpy as np
 import sklearn
-from em_lesson import commit, cpu_name
+from provenance import commit, cpu_name
 from sklearn.exceptions import ConvergenceWarning
 
 import gmmlearn
