@@ -15,9 +15,10 @@ BOOK = Path(__file__).parents[1] / "book"
 @pytest.fixture
 def toy(monkeypatch):
     exercises.names()  # loads the chapters, so that they register in the real table
-    monkeypatch.setattr(exercises, "_CHECKERS", dict(exercises._CHECKERS))
+    monkeypatch.setattr(exercises, "_EXERCISES", dict(exercises._EXERCISES))
+    monkeypatch.setattr(exercises, "_MISSES", {})
 
-    @exercises.exercise("00-toy")
+    @exercises.exercise("00-toy", hint="It is even.")
     def toy(answer):
         return None if answer == 2 else "That is not two."
 
@@ -33,6 +34,35 @@ def test_check_says_right_wrong_and_not_answered(capsys):
         result = check("00-toy", blank)
         assert not result.passed
         assert result.message == "00-toy: not answered yet."
+
+
+@pytest.mark.usefixtures("toy")
+def test_hint_comes_with_the_second_wrong_answer_and_every_further_one(capsys):
+    plain, hinted = "00-toy: not yet. That is not two.", "\nHint: It is even."
+    for blank in (..., None):
+        check("00-toy", blank)  # a blank counts as no answer
+    said = [check("00-toy", wrong).message for wrong in (3, 4, 5)]
+    assert said == [plain, plain + hinted, plain + hinted]
+    assert plain + hinted + "\n" in capsys.readouterr().out
+    assert check("00-toy", ...).message == "00-toy: not answered yet."
+    check("no-such-exercise", 3)
+    assert check("00-toy", 2).message == "00-toy: correct."
+    assert check("00-toy", 3).message == plain  # a right answer forgets the wrong ones
+
+
+@pytest.mark.usefixtures("toy")
+def test_hints_are_counted_for_each_exercise_alone():
+    check("01-kl", 3)
+    assert "Hint" not in check("00-toy", 3).message
+
+
+def leave(*arguments):
+    raise SystemExit
+
+
+@pytest.mark.parametrize("answer", [leave, lambda p, q: 1 / 0])
+def test_functions_that_raise_are_reported(answer):
+    assert "could not be used" in check("01-kl", answer).message
 
 
 @pytest.mark.usefixtures("toy")

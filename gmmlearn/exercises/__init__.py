@@ -1,17 +1,34 @@
 """Check the answers to the book's exercises: ``check("03-gap", answer)``.
 
-The exercises of chapter NN live in ``chapter_NN.py``; each is a function that gets the answer and
-returns None when it is right, or a sentence that says what is wrong with it.
+The exercises of chapter NN live in ``chapter_NN.py``. Each is a function that gets the answer and
+returns None when it is right, or a sentence that says what is wrong with it. Its hint stands beside
+it and is printed from the second wrong answer on::
+
+    @exercise("03-gap", hint="What stands below q in the logarithm? Keep only terms with q > 0.")
+    def gap(answer): ...
+
+A hint helps one step further: it names the equation or the first step, as a question where it can,
+in one or two sentences, without the solution's numbers and without code.
 """
 
 import difflib
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
 
 import numpy as np
 
-_CHECKERS = {}
+_EXERCISES = {}
+_MISSES = {}  # wrong answers to each exercise since this session began or it was last solved
+
+
+@dataclass(frozen=True)
+class _Exercise:
+    """What is known of an exercise: `checker(answer)` is None or a sentence, `hint` a sentence."""
+
+    checker: Callable
+    hint: str
 
 
 @dataclass(frozen=True)
@@ -29,11 +46,24 @@ class CheckResult:
         """Show nothing: the message is printed already."""
 
 
-def exercise(name):
-    """Register the decorated function as the checker of exercise `name`."""
+def exercise(name, *, hint=""):
+    """Register the decorated function as the checker of exercise `name`.
+
+    Parameters
+    ----------
+    name : str
+        Such as "03-gap".
+    hint : str
+        Printed from the second wrong answer on. A test asks for one.
+
+    Returns
+    -------
+    callable
+        The decorator.
+    """
 
     def register(checker):
-        _CHECKERS[name] = checker
+        _EXERCISES[name] = _Exercise(checker, hint)
         return checker
 
     return register
@@ -50,11 +80,14 @@ def names():
     for module in iter_modules(__path__):
         if module.name.startswith("chapter_"):
             import_module(f"{__name__}.{module.name}")
-    return sorted(_CHECKERS)
+    return sorted(_EXERCISES)
 
 
 def check(name, answer):
     """Say whether `answer` solves exercise `name`; print what is wrong if it does not.
+
+    A second wrong answer to the same exercise also gets a hint, and so does every further one
+    until a right answer.
 
     Parameters
     ----------
@@ -78,15 +111,20 @@ def _judge(name, answer):
     known = names()
     if name not in known:
         nearest = difflib.get_close_matches(str(name), known, n=1)
-        hint = f"Did you mean {nearest[0]!r}?" if nearest else f"There are: {', '.join(known)}."
-        return False, f"There is no exercise {name!r}. {hint}"
+        cure = f"Did you mean {nearest[0]!r}?" if nearest else f"There are: {', '.join(known)}."
+        return False, f"There is no exercise {name!r}. {cure}"
     if answer is ... or answer is None:
         return False, f"{name}: not answered yet."
     try:
-        fault = _CHECKERS[name](answer)
-    except Exception as error:  # a learner's function may do anything
+        fault = _EXERCISES[name].checker(answer)
+    except (Exception, SystemExit) as error:  # a learner's function may do anything
         fault = f"your answer could not be used: {type(error).__name__}: {error}"
-    return fault is None, f"{name}: correct." if fault is None else f"{name}: not yet. {fault}"
+    if fault is None:
+        _MISSES.pop(name, None)
+        return True, f"{name}: correct."
+    _MISSES[name] = _MISSES.get(name, 0) + 1
+    hint = f"\nHint: {_EXERCISES[name].hint}" if _MISSES[name] > 1 else ""
+    return False, f"{name}: not yet. {fault}{hint}"
 
 
 def mismatch(answer, expected, what, rtol=1e-6):
@@ -109,6 +147,8 @@ def mismatch(answer, expected, what, rtol=1e-6):
         It never contains the expected value.
     """
     expected = np.asarray(expected, dtype=float)
+    if hasattr(answer, "detach"):  # a tensor, which NumPy refuses where it has a gradient
+        answer = answer.detach().cpu()
     try:
         numbers = np.asarray(answer)
     except ValueError:  # rows of different lengths
@@ -116,6 +156,8 @@ def mismatch(answer, expected, what, rtol=1e-6):
     if numbers.dtype.kind not in "biuf":  # text, None, functions, complex numbers
         return f"{what} should be made of numbers, not {type(answer).__name__}."
     answer = numbers.astype(float)
+    if expected.shape == () and answer.size == 1:  # one number in brackets is a number
+        answer = answer.reshape(())
     if answer.shape != expected.shape:
         return f"{what} has shape {answer.shape}, expected {expected.shape}."
     if not np.isfinite(answer).all():

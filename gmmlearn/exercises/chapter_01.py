@@ -28,7 +28,11 @@ def _one_number(value, what):
     return (None, fault) if fault else (float(value), None)
 
 
-@exercise("01-halfwidth")
+@exercise(
+    "01-halfwidth",
+    hint="Knowing a multiplies the variance of b by a factor that holds the correlation squared. "
+    "By which factor must the variance shrink, so that its root is halved?",
+)
 def halfwidth(answer):
     correlation, fault = _one_number(answer, "the correlation")
     if fault:
@@ -48,7 +52,12 @@ def halfwidth(answer):
     return None
 
 
-@exercise("01-kl")
+@exercise(
+    "01-kl",
+    hint="Average log p - log q under p: the mean of (x - mu_q)' P (x - mu_q), with P = "
+    "Sigma_q^-1, is a trace plus a squared distance of means. Where do the log-determinants "
+    "stand?",
+)
 def kl(answer):
     if not callable(answer):
         return "give the function itself: answer = kl."
@@ -103,7 +112,11 @@ def _kl_terms(p, q):
     return np.trace(precision @ p.covariance), offset @ precision @ offset, log_dets
 
 
-@exercise("01-gap")
+@exercise(
+    "01-gap",
+    hint="Which features are known, and at which places do they stand in joint? Condition on "
+    "those; what comes back is a Gaussian of the dead pixel, with a mean and a covariance.",
+)
 def gap(answer):
     if not callable(answer):
         return "give the function itself: answer = repair."
@@ -162,7 +175,11 @@ def _guess_fault(guess, mean, joint, left, right):
     return "the guess is not the conditional mean of the dead pixel."
 
 
-@exercise("01-whiten")
+@exercise(
+    "01-whiten",
+    hint="What is the covariance of A (x - mean) for any matrix A? Choose A from a factor of S "
+    "so that it becomes I; then write the product for points that stand in rows.",
+)
 def whitened(answer):
     if not callable(answer):
         return "give the function itself: answer = whitened."

@@ -7,7 +7,11 @@ from gmmlearn.exercises import exercise, mismatch
 from gmmlearn.mixture import Mixture
 
 
-@exercise("02-narrow-wide")
+@exercise(
+    "02-narrow-wide",
+    hint="A responsibility is the weight times the density of one component, divided by the sum "
+    "over both. At the common mean the exponentials are one: what is left of each density?",
+)
 def _narrow_wide(answer):
     expected = np.array([0.75, 0.0])
     fault = mismatch(answer, expected, "the list of two responsibilities", rtol=0.01)
@@ -38,7 +42,11 @@ def _narrow_wide(answer):
     )
 
 
-@exercise("02-boundary")
+@exercise(
+    "02-boundary",
+    hint="Where both responsibilities are one half, the log-odds are zero. Put in both densities "
+    "and multiply out the squares: what cancels?",
+)
 def _boundary(answer):
     if not callable(answer):
         return "Pass the function boundary itself, without calling it."
@@ -73,7 +81,12 @@ def _boundary(answer):
     return _first_fault(given, expected, mistakes)
 
 
-@exercise("02-log-mean-exp")
+@exercise(
+    "02-log-mean-exp",
+    hint="A mean is a sum divided by K: what does that do to the logarithm? Shift each row by "
+    "its maximum as in log-sum-exp, and ask what the shift should be where that is not "
+    "finite.",
+)
 def _log_mean_exp(answer):
     if not callable(answer):
         return "Pass the function log_mean_exp itself, without calling it."
@@ -134,7 +147,12 @@ def _log_mean_exp(answer):
     return None
 
 
-@exercise("02-regression")
+@exercise(
+    "02-regression",
+    hint="Condition first: the slice is a mixture in one dimension, with weights, means and "
+    "covariances of its own. Its variance has two parts; which of them would be left if "
+    "every component were a point?",
+)
 def _regression(answer):
     if not callable(answer):
         return "Pass the function regress itself, without calling it."

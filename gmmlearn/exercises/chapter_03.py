@@ -71,7 +71,11 @@ def _judge(value, expected, what, mistakes):
     return next((remark for wrong, remark in mistakes if _same(value, wrong)), fault)
 
 
-@exercise("03-identical")
+@exercise(
+    "03-identical",
+    hint="Write one point's responsibilities by Bayes' rule and cancel what all components have "
+    "in common. A new weight is the mean of its column.",
+)
 def identical(answer):
     """Weights after ten iterations from three identical components."""
     try:
@@ -95,7 +99,11 @@ def identical(answer):
     return fault
 
 
-@exercise("03-gap")
+@exercise(
+    "03-gap",
+    hint="For one point it is a sum over the components: q times the logarithm of a ratio. What "
+    "stands below q in that ratio, and what is such a term worth where q is zero?",
+)
 def gap(answer):
     """Mean divergence of any responsibilities from the posterior."""
     if not callable(answer):
@@ -143,7 +151,11 @@ def gap(answer):
     return None
 
 
-@exercise("03-spherical")
+@exercise(
+    "03-spherical",
+    hint="Put v I into the bound: the log-determinant becomes D log v, and of the data one "
+    "weighted sum of squared distances is left. Differentiate by v.",
+)
 def spherical(answer):
     """One variance for each component."""
     if not callable(answer):
@@ -185,7 +197,12 @@ def _lloyd(X, means):
     return np.array([X[nearest == k].mean(axis=0) for k in range(len(means))])
 
 
-@exercise("03-kmeans")
+@exercise(
+    "03-kmeans",
+    hint="Write the ratio of two responsibilities of the same point: its exponent is a "
+    "difference of squared distances, divided by 2 epsilon. Where does that ratio go, and "
+    "who has the point then?",
+)
 def kmeans(answer):
     """One EM iteration in the limit of vanishing covariances."""
     if not callable(answer):

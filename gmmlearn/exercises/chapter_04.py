@@ -15,7 +15,11 @@ def _call(function, *arrays):
     return value, "Your function changes an array that was passed to it: work on a copy."
 
 
-@exercise("04-cost")
+@exercise(
+    "04-cost",
+    hint="Write both costs as formulas in N, K and D, put 2 D for D, and divide by what you had. "
+    "For N, set the formulas equal and cancel.",
+)
 def cost(answer):
     """Growth of the E-step with D: solves, factorisations, and the N at which they cost alike."""
     fault = mismatch(np.shape(answer), (3,), "the answer's shape")
@@ -42,7 +46,11 @@ def cost(answer):
     return None if n_samples == 16 else "N is wrong: set N K D^2 equal to K D^3 / 3."
 
 
-@exercise("04-excess")
+@exercise(
+    "04-excess",
+    hint="Write x - c as (x - mean) + (mean - c) and multiply out into four products. Which of "
+    "them vanish in the weighted sum?",
+)
 def excess(answer):
     """What a weighted covariance has too much when it is centred on another point."""
     if not callable(answer):
@@ -80,7 +88,11 @@ def excess(answer):
     return None
 
 
-@exercise("04-chances")
+@exercise(
+    "04-chances",
+    hint="Broadcasting makes all differences at once, shape (N, k, D). Over which axis do you "
+    "add squares, over which do you take the minimum, and what makes the rest sum to one?",
+)
 def chances(answer):
     """Probabilities of k-means++ for the next centre."""
     if not callable(answer):
@@ -132,7 +144,11 @@ _RAISED = {
 }
 
 
-@exercise("04-weighted")
+@exercise(
+    "04-weighted",
+    hint="A sample of weight 3 is three equal rows. Go through the M-step: at which places is "
+    "there a sum over n, the N of the weights among them?",
+)
 def weighted(answer):
     """M-step for samples that count several times."""
     if not callable(answer):

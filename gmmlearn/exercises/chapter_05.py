@@ -38,7 +38,11 @@ def _call(function, *arguments):
     return value, "Your function changes an array that was passed to it: work on a copy."
 
 
-@exercise("05-shrink")
+@exercise(
+    "05-shrink",
+    hint="A correlation is a covariance divided by two standard deviations. In which rows does a "
+    "product of two deviations survive the filling, and in which does a square?",
+)
 def shrink(answer):
     """Factor of a correlation after mean filling with 60 % and 90 % seen."""
     seen = 0.6 * 0.9
@@ -53,7 +57,11 @@ def shrink(answer):
     return _judge_number(answer, np.sqrt(seen), "the factor", mistakes, rtol=1e-2)
 
 
-@exercise("05-weights")
+@exercise(
+    "05-weights",
+    hint="Collect everything that stands before the logarithm of one weight: the count and the "
+    "prior make one number together. Chapter 3 has maximised such a sum already.",
+)
 def weights(answer):
     """MAP mixing weights under a symmetric Dirichlet prior."""
     fault = _not_a_function(answer, "map_weights(counts, a)")
@@ -80,7 +88,11 @@ def weights(answer):
     return None
 
 
-@exercise("05-count")
+@exercise(
+    "05-count",
+    hint="Count weights, means and covariance one after the other. In each, ask which numbers "
+    "follow from the others, and how many copies of it there are.",
+)
 def count(answer):
     """Free parameters of a mixture with one covariance for all components."""
     fault = _not_a_function(answer, "n_parameters(K, D)")
@@ -111,7 +123,12 @@ def count(answer):
     return None
 
 
-@exercise("05-moment")
+@exercise(
+    "05-moment",
+    hint="The expectation of a product is the product of the expectations plus a covariance. "
+    "What does each entry of x - mean become on average, and which entries still have a "
+    "covariance once x_o is known?",
+)
 def moment(answer):
     """Expected outer product of an incomplete row about a mean, given what is seen."""
     fault = _not_a_function(answer, "second_moment(x, mean, covariance)")

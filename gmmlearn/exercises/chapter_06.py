@@ -5,7 +5,12 @@ import numpy as np
 from gmmlearn.exercises import diagnose, exercise
 
 
-@exercise("06-count")
+@exercise(
+    "06-count",
+    hint="The features are the distinct products x_i x_j, the x_i, and a constant. For diagonal "
+    "covariances, which products drop out? For the work, ask what one row of (N, P) times "
+    "(P, K) takes.",
+)
 def count(answer):
     """Features of full and of diagonal covariances, and multiply-adds of both products."""
     give = "Give three numbers: (P full, P diagonal, multiply-adds per point)."
@@ -36,7 +41,11 @@ def count(answer):
     return None if work == 2 * 2145 * 32 else "The number of multiply-adds is wrong."
 
 
-@exercise("06-back")
+@exercise(
+    "06-back",
+    hint="Expand the log joint and compare powers of x: that of x^2 knows the variance alone, "
+    "that of x also the mean, and only the constant knows the weight.",
+)
 def back(answer):
     """Weight, mean and variance from natural parameters in one dimension."""
     if not callable(answer):
@@ -98,7 +107,12 @@ def _compare_back(given, weight, mean, variance):
     return None
 
 
-@exercise("06-merge")
+@exercise(
+    "06-merge",
+    hint="About the common mean, a group's spread is its own covariance plus the outer product "
+    "of how far its mean lies away: the excess of chapter 4. How far is it, in shares of "
+    "the difference of the two means?",
+)
 def merge(answer):
     """Count, mean and covariance of two sets of points from those of each."""
     if not callable(answer):
@@ -161,7 +175,11 @@ def _compare_merge(value, one, two, together, offset, total):
     return fault
 
 
-@exercise("06-forget")
+@exercise(
+    "06-forget",
+    hint="Follow the second of three batches by hand: with which share does it enter, and what "
+    "does the third step do to what is there?",
+)
 def forget(answer):
     """Shares of the batches in the sums after the last step of stepwise EM."""
     if not callable(answer):

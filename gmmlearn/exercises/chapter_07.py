@@ -21,7 +21,12 @@ def _close(answer, value, rtol=1e-6):
     return mismatch(answer, value, "it", rtol) is None
 
 
-@exercise("07-unbounded")
+@exercise(
+    "07-unbounded",
+    hint="Write the log density of one constant pixel, whose variance is reg_covar, and take the "
+    "difference of the two cases. How many such pixels are there, and how do nats of a "
+    "picture become bits of a pixel?",
+)
 def _unbounded(answer):
     if isinstance(answer, (list, tuple, np.ndarray)) and np.size(answer) == 1:
         answer = np.reshape(answer, ())  # one number in brackets is a number
@@ -46,7 +51,11 @@ def _unbounded(answer):
     return mismatch(answer, expected, "The change", rtol=0.02)
 
 
-@exercise("07-bits")
+@exercise(
+    "07-bits",
+    hint="The probability of a picture is its density times the volume of a small cube. How long "
+    "is the cube's side, and what does that add for each pixel, in bits?",
+)
 def _bits(answer):
     if not callable(answer):
         return "Give a function of log_prob, n_pixels and n_levels."
@@ -97,7 +106,12 @@ def _bits(answer):
     return None
 
 
-@exercise("07-checkerboard")
+@exercise(
+    "07-checkerboard",
+    hint="Conditioning wants the visible indices and their values, and gives a mixture of the "
+    "rest in increasing order. What is the mean of a mixture, and where do its entries "
+    "belong?",
+)
 def _checkerboard(answer):
     if not callable(answer):
         return "Give a function of mixture, x and hidden."
@@ -165,7 +179,11 @@ def _completion_fault(value, mixture, x, hidden):
     return fault
 
 
-@exercise("07-half")
+@exercise(
+    "07-half",
+    hint="For each class, the density of the visible pixels alone is a marginal of its mixture. "
+    "By Bayes' rule, what has to be added to its logarithm before you compare the classes?",
+)
 def _half(answer):
     if not callable(answer):
         return "Give a function of mixtures, log_prior, visible and values."
@@ -223,7 +241,11 @@ def _marginal_log_joint(mixture, visible, values):
     return np.log(mixture.weights) - 0.5 * (mahalanobis + log_det)
 
 
-@exercise("07-temperature")
+@exercise(
+    "07-temperature",
+    hint="A sample is the mean plus a root of the covariance times noise. If the root is "
+    "multiplied by a number, what happens to the covariance?",
+)
 def _temperature(answer):
     if not callable(answer):
         return "Give a function of mixture and temperature."
@@ -250,7 +272,12 @@ def _temperature(answer):
     return None
 
 
-@exercise("07-factors")
+@exercise(
+    "07-factors",
+    hint="Determinant and inverse both reduce to M, which is r x r. The inverse of the noise is "
+    "a division, row by row; the rest is an order of multiplication that never leaves r "
+    "columns.",
+)
 def _factors(answer):
     if not callable(answer):
         return "Give a function of x, mean, loadings and noise."

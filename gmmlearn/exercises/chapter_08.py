@@ -6,7 +6,12 @@ from gmmlearn.exercises import diagnose, exercise
 from gmmlearn.potts import neighbour_sum
 
 
-@exercise("08-gain")
+@exercise(
+    "08-gain",
+    hint="The expected squared error of the whole patch is the trace of the posterior "
+    "covariance, one eigenvalue at a time, plus what the error of the mean adds in all "
+    "pixels. Divide last.",
+)
 def gain(answer):
     """What a Wiener filter leaves of the noise."""
     if np.shape(answer) not in ((), (1,)):
@@ -28,7 +33,11 @@ def gain(answer):
     return diagnose(np.ravel(answer)[0], expected, "the error", mistakes, rtol=1e-3)
 
 
-@exercise("08-blend")
+@exercise(
+    "08-blend",
+    hint="Take both terms for a single pixel x, differentiate, and set the sum to zero. How "
+    "often does each term hold the pixel, and what is the patches' mean there?",
+)
 def blend(answer):
     """Blend patches with the noisy picture, at any fidelity."""
     if not callable(answer):
@@ -62,7 +71,11 @@ def blend(answer):
     return None
 
 
-@exercise("08-adapt")
+@exercise(
+    "08-adapt",
+    hint="There are two sums over the patches. Out of the first, w w' between two filters, the "
+    "filters can be moved; in the second, the same matrix stands again and again.",
+)
 def adapt(answer):
     """One shrunk M-step on noisy patches."""
     if not callable(answer):
@@ -118,7 +131,11 @@ def _icm(log_joint, labels, strength, moving, votes=None):
     return np.where(moving, (log_joint + strength * votes).argmax(axis=2), labels)
 
 
-@exercise("08-icm")
+@exercise(
+    "08-icm",
+    hint="One-hot labels, shape (height, width, K), turn counting votes into a sum over "
+    "neighbours. What does each pixel maximise, and which pixels keep their label?",
+)
 def icm(answer):
     """Half a sweep of iterated conditional modes."""
     if not callable(answer):

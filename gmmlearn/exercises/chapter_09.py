@@ -5,7 +5,11 @@ import numpy as np
 from gmmlearn.exercises import diagnose, exercise
 
 
-@exercise("09-two-words")
+@exercise(
+    "09-two-words",
+    hint="Within a component the words are independent: how probable are both together there? "
+    "Then apply Bayes' rule with the weights.",
+)
 def _two_words(answer):
     value = np.asarray(answer, dtype=float)
     if value.size != 1:
@@ -38,7 +42,11 @@ def _given(answer, *arguments):
     return value, None if same else "Your function changes the arrays it is given: use a copy."
 
 
-@exercise("09-table")
+@exercise(
+    "09-table",
+    hint="Turn the levels into one-hot rows. Which row should a picture of unknown level get, so "
+    "that it counts nowhere, and what must each row of the table sum to?",
+)
 def _table(answer):
     if not callable(answer):
         return "Give a function of resp, levels, n_levels and alpha."
@@ -84,7 +92,11 @@ def _table(answer):
     return None
 
 
-@exercise("09-but")
+@exercise(
+    "09-but",
+    hint="How probable is it, within one component, that the attribute has any other level? From "
+    "there it is Bayes' rule as always.",
+)
 def _but(answer):
     if not callable(answer):
         return "Give a function of weights, table and level."
@@ -122,7 +134,11 @@ def _but(answer):
     return None
 
 
-@exercise("09-draw")
+@exercise(
+    "09-draw",
+    hint="First turn the responsibilities into shares; they make the mean. The covariance of the "
+    "draw must hold each share once: what then stands before each deviation?",
+)
 def _draw(answer):
     if not callable(answer):
         return "Give a function of X, r and epsilon."

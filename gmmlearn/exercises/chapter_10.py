@@ -7,7 +7,11 @@ from gmmlearn import metrics
 from gmmlearn.exercises import diagnose, exercise
 
 
-@exercise("10-distance")
+@exercise(
+    "10-distance",
+    hint="In one dimension covariances are numbers and commute: what is the root of their "
+    "product? Mind that the given numbers are variances.",
+)
 def _distance(answer):
     if isinstance(answer, (list, tuple, np.ndarray)) and np.size(answer) == 1:
         answer = np.reshape(answer, ())  # one number in brackets is a number
@@ -40,7 +44,11 @@ def _distance(answer):
     )
 
 
-@exercise("10-bias")
+@exercise(
+    "10-bias",
+    hint="The difference of the two means is itself a mean, of n independent differences. What "
+    "is the covariance of one of them, and what becomes of it in a mean of n?",
+)
 def _bias(answer):
     if not callable(answer):
         return "Give a function of covariance, other_covariance, cross and n."
@@ -98,7 +106,11 @@ def _cubic(a, b):
     return (a @ b.T / 2 + 0.5) ** 3
 
 
-@exercise("10-mmd")
+@exercise(
+    "10-mmd",
+    hint="Within a set, the mean is over pairs of different samples: how many pairs are there, "
+    "and where in the kernel's matrix do those stand that must not count?",
+)
 def _mmd(answer):
     if not callable(answer):
         return "Give a function of kernel, real and fake."
@@ -148,7 +160,12 @@ def _mmd(answer):
     return None
 
 
-@exercise("10-coverage")
+@exercise(
+    "10-coverage",
+    hint="Distances from real to real give each ball's radius (who is nearest to a sample?), "
+    "distances from real to fake say who lies inside. Ask each ball a question with yes or "
+    "no.",
+)
 def _coverage(answer):
     if not callable(answer):
         return "Give a function of real, fake and k."
