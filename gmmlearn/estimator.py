@@ -13,6 +13,7 @@ from gmmlearn.collapse import CollapsedComponentWarning, collapsed, user_level
 from gmmlearn.covariance import STRUCTURES, Parameters
 from gmmlearn.intake import rows, tabulate
 from gmmlearn.low_rank import LowRank
+from gmmlearn.mixture import as_mixture
 from gmmlearn.progress import Progress
 from gmmlearn.scoring import Scoring
 from gmmlearn.starts import STARTS, blank, given_parameters, settings_of
@@ -393,18 +394,57 @@ default="kmeans"
 
     def _keep(self, table, climb):
         """Store a fit as the fitted attributes."""
-        structure = self._structure
-        params = table.frame.leave(climb.params, structure)
-        structure.require_definite(params.covariances, params.precisions_cholesky)
-        self.weights_, self.means_ = params.weights, params.means
-        for name in PUBLISHED & vars(self).keys():  # those of another structure's fit
-            delattr(self, name)
-        for name, value in structure.publish(params).items():
-            setattr(self, name, value)
-        self._fitted_as = {name: getattr(self, name) for name in SHAPING}
+        params = table.frame.leave(climb.params, self._structure)
+        self._structure.require_definite(params.covariances, params.precisions_cholesky)
+        self._publish(params)
         self.converged_, self.n_iter_ = climb.converged, len(climb.lower_bounds)
         self.lower_bounds_ = [bound + table.shift for bound in climb.lower_bounds]
         self.lower_bound_ = self.lower_bounds_[-1] if self.lower_bounds_ else -np.inf
+
+    def _publish(self, params):
+        """Store parameters, in the units of X, as the fitted attributes of the structure."""
+        self.weights_, self.means_ = params.weights, params.means
+        for name in PUBLISHED & vars(self).keys():  # those of another structure's fit
+            delattr(self, name)
+        for name, value in self._structure.publish(params).items():
+            setattr(self, name, value)
+        self._fitted_as = {name: getattr(self, name) for name in SHAPING}
+
+    @classmethod
+    def from_mixture(cls, mixture, **settings):
+        """Return an estimator that counts as fitted, with the parameters of a mixture.
+
+        Parameters
+        ----------
+        mixture : Mixture
+            Parameters, wherever they come from.
+        **settings
+            Other arguments of the class; covariances are full. With ``warm_start=True``, `fit` goes
+            on from here.
+
+        Returns
+        -------
+        GaussianMixture
+
+        Examples
+        --------
+        >>> from gmmlearn import Mixture
+        >>> known = Mixture([0.5, 0.5], [[-1.0], [1.0]], [[[1.0]], [[1.0]]])
+        >>> GaussianMixture.from_mixture(known).predict([[-2.0], [3.0]])
+        array([0, 1])
+        """
+        mixture = as_mixture(mixture)
+        taken = {"n_components": mixture.n_components, "covariance_type": "full"}
+        for name in taken.keys() & settings.keys():
+            raise ValueError(f"{name} is {taken[name]!r}, as the mixture has it. Leave it out.")
+        estimator = cls(**taken, **settings)
+        means, covariances = mixture.means.copy(), mixture.covariances.copy()
+        factors = estimator._structure.factor(covariances)
+        estimator._publish(Parameters(mixture.weights.copy(), means, covariances, factors))
+        estimator.n_features_in_ = mixture.n_features
+        estimator.converged_, estimator.collapsed_ = False, False
+        estimator.n_iter_, estimator.lower_bounds_, estimator.lower_bound_ = 0, [], -np.inf
+        return estimator
 
     def _warn(self, table):
         """Warn of a fit that did not converge, and of components that collapsed."""
