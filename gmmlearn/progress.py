@@ -26,7 +26,7 @@ class Progress:
         """Announce initialization `number`."""
         self.began = self.last = perf_counter()
         if self.verbose == 1:
-            self.bar = _bar(f"Initialization {number}", self.max_iter)
+            self.bar = make_bar(f"Initialization {number}", self.max_iter)
         if self.verbose and self.bar is None:
             print(f"Initialization {number}")
 
@@ -52,10 +52,24 @@ class Progress:
             print(f"Initialization {how}." + (detail if self.verbose > 1 else ""))
 
 
-def _bar(description, total):
-    """Return a tqdm bar that shows itself after a while, or None without tqdm."""
+def make_bar(description, total, **look):
+    """Make a tqdm bar that shows itself after a while.
+
+    Parameters
+    ----------
+    description : str
+    total : int
+        Iterations in all.
+    **look
+        tqdm's settings, over those of `BAR`.
+
+    Returns
+    -------
+    tqdm or None
+        None without tqdm.
+    """
     try:
         from tqdm.auto import tqdm
     except ImportError:
         return None
-    return tqdm(total=total, desc=description, **BAR)
+    return tqdm(total=total, desc=description, **BAR | look)

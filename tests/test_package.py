@@ -33,7 +33,18 @@ FLOORS = [
     {"selection", "joint_ascent", "patches"},
     {"conditional", "wiener"},
     {"painter", "restoration", "inpainting"},
+    # What needs torch; "deep" itself is the folder's empty front.
     {"deep"},
+    {
+        "deep.features",
+        "deep.pixels",
+        "deep.batches",
+        "deep.checkpoints",
+        "deep.networks",
+        "deep.devices",
+    },
+    {"deep.running"},
+    {"deep.training"},
     {"exercises"},
 ]
 # What the lesson may import from outside.
@@ -44,9 +55,11 @@ def modules():
     return sorted(path.relative_to(PACKAGE) for path in PACKAGE.rglob("*.py"))
 
 
-def unit(path):
-    """Return the module or folder that a file of the package belongs to."""
-    return path.parts[0].removesuffix(".py")
+def unit(parts):
+    """Return the module or folder that a path belongs to; `deep` has floors of its own."""
+    parts = [part.removesuffix(".py") for part in parts]
+    inside = parts[0] == "deep" and len(parts) > 1 and parts[1] != "__init__"
+    return f"deep.{parts[1]}" if inside else parts[0]
 
 
 def imports(path):
@@ -66,12 +79,12 @@ def test_arrows_point_down(path):
     if path == Path("__init__.py"):
         return
     floor = {name: level for level, names in enumerate(FLOORS) for name in names}
-    here = unit(path)
+    here = unit(path.parts)
     assert here in floor, f"{here} is on no floor: add it to FLOORS and to CONTRIBUTING.md"
     for name in imports(path):
         if not name.startswith("gmmlearn."):
             continue
-        target = name.split(".")[1]
+        target = unit(name.split(".")[1:])
         allowed = floor[target] < floor[here] or target == here
         assert allowed, f"{path} imports {target}, which is not below it"
 

@@ -22,13 +22,13 @@ def at_once(monkeypatch):
 @pytest.fixture
 def bars(monkeypatch):
     """Collect the bars that fits make."""
-    made, make = [], progress._bar
+    made, make = [], progress.make_bar
 
     def collect(*arguments):
         made.append(make(*arguments))
         return made[-1]
 
-    monkeypatch.setattr(progress, "_bar", collect)
+    monkeypatch.setattr(progress, "make_bar", collect)
     return made
 
 
@@ -65,7 +65,7 @@ def test_bar_goes_when_the_fit_fails(at_once, bars, n_init):
 
 
 def test_lines_without_tqdm(monkeypatch, capsys):
-    monkeypatch.setattr(progress, "_bar", lambda *_: None)
+    monkeypatch.setattr(progress, "make_bar", lambda *_: None)
     GaussianMixture(**SETTINGS, verbose=1).fit(blobs())
     out, err = capsys.readouterr()
     assert out.splitlines()[0] == "Initialization 0" and "converged" in out and err == ""
