@@ -42,9 +42,12 @@ FLOORS = [
         "deep.checkpoints",
         "deep.networks",
         "deep.devices",
+        "deep.prior",
     },
     {"deep.running"},
     {"deep.training"},
+    {"deep.autoencoder", "deep.flows", "deep.gan"},
+    {"deep.linear_vae", "deep.gmm_vae"},
     {"exercises"},
 ]
 # What the lesson may import from outside.
