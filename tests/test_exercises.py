@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from gmmlearn import exercises
-from gmmlearn.exercises import check, mismatch
+from gmmlearn.exercises import call, check, function_fault, mismatch
 
 BOOK = Path(__file__).parents[1] / "book"
 
@@ -85,18 +85,77 @@ def test_unknown_exercise_is_named(name):
     ("answer", "message"),
     [
         ([1.0, 2.0 + 1e-9], None),
-        ([1.0, 2.1], "the pair has the right shape, but not the right value."),
-        ([1.0], r"the pair has shape (1,), expected (2,)."),
-        ([1.0, float("nan")], "the pair contains NaN or infinity."),
-        ("two", "the pair should be made of numbers, not str."),
-        (["1.0", "2.0"], "the pair should be made of numbers, not list."),
-        (None, "the pair should be made of numbers, not NoneType."),
-        ([1.0, 2.0j], "the pair should be made of numbers, not list."),
-        ([[1.0], [1.0, 2.0]], "the pair should be made of numbers, not list."),
+        (np.array([1, 2]), None),
+        ([1.0, 2.1], "has the right shape, but not the right value."),
+        ([-1.0, -2.0], "has the wrong sign."),
+        ([1.0], "has shape (1,), expected (2,)."),
+        ([1.0, float("nan")], "contains NaN or infinity."),
+        ("two", "should be made of real numbers, not str."),
+        (["1.0", "2.0"], "should be made of real numbers, not list."),
+        (None, "should be made of real numbers, not NoneType."),
+        ([1.0, 2.0j], "should be made of real numbers, not list."),
+        ([[1.0], [1.0, 2.0]], "should be made of real numbers, not list."),
     ],
 )
-def test_mismatch_says_how_it_differs(answer, message):
-    assert mismatch(answer, [1.0, 2.0], "the pair") == message
+def test_mismatch_says_how_a_pair_differs(answer, message):
+    assert mismatch(answer, [1.0, 2.0], "the pair") == (message and f"The pair {message}")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda A: A + 1e-9, None),
+        (lambda A: -A, "has the wrong sign."),
+        (lambda A: A.T, "is transposed: rows and columns are exchanged."),
+        (lambda A: A[::-1], "holds the right numbers in another order."),
+        (lambda A: A + 3.0, "is right but for a constant that is added to all of it."),
+        (lambda A: A / 8.0, "is right but for a factor, the same in all of it."),
+        (lambda A: A * [1, 1, 2], "is wrong in 2 of 9 entries, the first of them [0, 2]."),
+        (lambda A: A**2 + 0.5, "has the right shape, but not the right value."),
+        (lambda A: 0.0 * A, "is wrong in 8 of 9 entries, the first of them [0, 0]."),
+        (lambda A: A[:, :2], "has shape (3, 2), expected (3, 3)."),
+    ],
+)
+def test_mismatch_says_what_two_matrices_have_in_common(change, message):
+    A = np.array([[2.0, 1.0, 3.0], [5.0, 7.0, 4.0], [6.0, 8.0, 0.0]])
+    assert mismatch(change(A), A, "the matrix") == (message and f"The matrix {message}")
+
+
+def test_mismatch_names_exchanged_axes_and_takes_one_number_in_brackets():
+    fault = mismatch(np.ones((3, 2)), np.ones((2, 3)), "it")
+    assert fault == "It has shape (3, 2), expected (2, 3): rows and columns are exchanged."
+    for one in (2.0, [2.0], np.array([[2.0]])):
+        assert mismatch(one, 2.0, "the mean") is None
+    assert mismatch([3.0], 2.0, "the mean") == "The mean is not the right number."
+    fault = mismatch([2.0, 2.0], 2.0, "the mean")
+    assert fault == "The mean should be one number, not an array of shape (2,)."
+
+
+def test_mismatch_takes_tensors():
+    torch = pytest.importorskip("torch")
+    assert mismatch(torch.tensor([1.0, 2.0], requires_grad=True), [1.0, 2.0], "it") is None
+
+
+def test_call_hands_over_copies_and_notices_changes():
+    given = np.array([1.0, np.nan])
+    arguments = given, [given.copy()], "text"
+    assert call(lambda array, several, text: array[0], *arguments) == (1.0, None)
+
+    def change(array, several, text):
+        (array if text == "text" else several[0])[0] = 9.0
+        return 1.0
+
+    for text in ("text", "other"):
+        value, fault = call(change, given, [given.copy()], text)
+        assert value == 1.0 and "changes an array" in fault
+    assert given[0] == 1.0
+    assert "returns None" in call(print, given)[1]
+
+
+def test_only_functions_are_functions():
+    assert function_fault(np.mean, "f(x)") is None
+    for answer in (3, np.ones(2), int):
+        assert function_fault(answer, "f(x)") == "Give a function f(x), without calling it."
 
 
 def test_every_exercise_of_the_book_has_a_checker_and_the_reverse():

@@ -17,7 +17,18 @@ from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
 
-import numpy as np
+from gmmlearn.exercises.judging import call, diagnose, function_fault, mismatch
+
+__all__ = [
+    "CheckResult",
+    "call",
+    "check",
+    "diagnose",
+    "exercise",
+    "function_fault",
+    "mismatch",
+    "names",
+]
 
 _EXERCISES = {}
 _MISSES = {}  # wrong answers to each exercise since this session began or it was last solved
@@ -118,79 +129,10 @@ def _judge(name, answer):
     try:
         fault = _EXERCISES[name].checker(answer)
     except (Exception, SystemExit) as error:  # a learner's function may do anything
-        fault = f"your answer could not be used: {type(error).__name__}: {error}"
+        fault = f"Your answer could not be used: {type(error).__name__}: {error}"
     if fault is None:
         _MISSES.pop(name, None)
         return True, f"{name}: correct."
     _MISSES[name] = _MISSES.get(name, 0) + 1
     hint = f"\nHint: {_EXERCISES[name].hint}" if _MISSES[name] > 1 else ""
     return False, f"{name}: not yet. {fault}{hint}"
-
-
-def mismatch(answer, expected, what, rtol=1e-6):
-    """Return None where `answer` equals `expected`, else a sentence that says how it differs.
-
-    Parameters
-    ----------
-    answer : object
-        What the learner gave.
-    expected : array-like
-        The right value.
-    what : str
-        Name of the value in the sentence, such as "the mean".
-    rtol : float
-        Allowed difference, relative to the largest expected magnitude.
-
-    Returns
-    -------
-    str or None
-        It never contains the expected value.
-    """
-    expected = np.asarray(expected, dtype=float)
-    if hasattr(answer, "detach"):  # a tensor, which NumPy refuses where it has a gradient
-        answer = answer.detach().cpu()
-    try:
-        numbers = np.asarray(answer)
-    except ValueError:  # rows of different lengths
-        numbers = np.asarray(None)
-    if numbers.dtype.kind not in "biuf":  # text, None, functions, complex numbers
-        return f"{what} should be made of numbers, not {type(answer).__name__}."
-    answer = numbers.astype(float)
-    if expected.shape == () and answer.size == 1:  # one number in brackets is a number
-        answer = answer.reshape(())
-    if answer.shape != expected.shape:
-        return f"{what} has shape {answer.shape}, expected {expected.shape}."
-    if not np.isfinite(answer).all():
-        return f"{what} contains NaN or infinity."
-    scale = np.abs(expected).max(initial=0.0)
-    if np.abs(answer - expected).max(initial=0.0) > rtol * (scale or 1.0):
-        return f"{what} has the right shape, but not the right value."
-    return None
-
-
-def diagnose(answer, expected, what, mistakes, rtol=1e-6):
-    """Return None where `answer` is right, else the remark on a known mistake, else the fault.
-
-    Parameters
-    ----------
-    answer : object
-        What the learner gave.
-    expected : array-like
-        The right value.
-    what : str
-        Name of the value in the sentence, such as "the mean".
-    mistakes : iterable of (array-like, str)
-        Wrong values that people really give, each with its remark.
-    rtol : float
-        Allowed difference, as in `mismatch`.
-
-    Returns
-    -------
-    str or None
-        One sentence.
-    """
-    fault = mismatch(answer, expected, what, rtol)
-    if fault is None:
-        return None
-    remarks = (remark for wrong, remark in mistakes if mismatch(answer, wrong, what, rtol) is None)
-    return next(remarks, fault)

@@ -2,10 +2,8 @@
 
 import numpy as np
 
-from gmmlearn.exercises import exercise, mismatch
+from gmmlearn.exercises import call, diagnose, exercise, function_fault, mismatch
 from gmmlearn.gaussian import Gaussian
-
-_RETURNS_NONE = "your function returns None; end it with a return statement."
 
 
 def _gaussian(rng, n_features):
@@ -21,11 +19,8 @@ def _close(value, other):
 
 def _one_number(value, what):
     """Return `value` as a number and None, or None and what keeps it from being one number."""
-    value = np.squeeze(np.asarray(value))  # (1,) and (1, 1) are one number too
-    if value.dtype.kind in "USc":
-        return None, f"{what} should be a real number, not text or a complex number."
     fault = mismatch(value, 0.0, what, rtol=np.inf)
-    return (None, fault) if fault else (float(value), None)
+    return (None, fault) if fault else (np.asarray(value, dtype=float).item(), None)
 
 
 @exercise(
@@ -38,18 +33,19 @@ def halfwidth(answer):
     if fault:
         return fault
     correlation = abs(correlation)  # a negative correlation tells as much
-    if abs(correlation - 0.5) < 2e-3:
-        return "with a correlation of one half the error bar keeps 87 % of its width."
-    if abs(correlation - 0.75) < 2e-3:
-        return "that is the square of the correlation."
-    if abs(correlation - np.sqrt(0.5)) < 2e-3:
-        return "that halves the variance; the error bar is a standard deviation."
     if correlation > 1:
-        return "a correlation lies between -1 and 1."
+        return "A correlation lies between -1 and 1; give it as a number, not in percent."
+    mistakes = [
+        (0.5, "Half a correlation is far from enough to take half of the error bar."),
+        (0.75, "That is the square of the correlation."),
+        (0.25, "That is the share of the variance that is left: what share is explained?"),
+        (np.sqrt(0.5), "That halves the variance; the error bar is a standard deviation."),
+    ]
+    remark = next((remark for wrong, remark in mistakes if abs(correlation - wrong) < 4e-3), None)
     left = np.sqrt(1.0 - correlation**2)
-    if abs(left - 0.5) > 2e-3:
-        return f"with that correlation {left:.0%} of the error bar remains."
-    return None
+    if remark is None and abs(left - 0.5) > 0.01:  # 0.87 is right, too
+        return f"With that correlation {left:.0%} of the error bar remains."
+    return remark
 
 
 @exercise(
@@ -59,49 +55,45 @@ def halfwidth(answer):
     "stand?",
 )
 def kl(answer):
-    if not callable(answer):
-        return "give the function itself: answer = kl."
+    fault = function_fault(answer, "kl(p, q)")
+    if fault:
+        return fault
     rng = np.random.default_rng(101)
     for n_features in (1, 2, 5):
         p, q = _gaussian(rng, n_features), _gaussian(rng, n_features)
-        fault = _kl_fault(answer(p, q), p, q)
+        value, fault = call(answer, p, q)
+        fault = fault or _kl_fault(value, p, q)
         if fault:
             return fault
     value, fault = _one_number(answer(p, p), "the divergence of p from itself")
     if fault:
         return fault
-    if abs(value) > 1e-8:
-        return "the divergence of a Gaussian from itself should be 0."
-    return None
+    return None if abs(value) < 1e-8 else "The divergence of a Gaussian from itself should be 0."
 
 
 def _kl_fault(value, p, q):
     """Say what is wrong with `value` as KL(p || q), by the terms that are missing from it."""
-    if value is None:
-        return _RETURNS_NONE
-    value, fault = _one_number(value, "the divergence")
-    if fault:
-        return fault
     trace, distance, log_dets = _kl_terms(p, q)
     backward = _kl_terms(q, p)
     right = 0.5 * (log_dets - p.n_features + trace + distance)
-    if _close(value, right):
-        return None
     mistakes = {
-        "that is the other direction: here p is true and q is believed.": 0.5
+        "That is the other direction: here p is true and q is believed.": 0.5
         * (sum(backward) - p.n_features),
-        "you forgot the factor one half.": 2.0 * right,
-        "you forgot to subtract the number of features D.": right + 0.5 * p.n_features,
-        "you forgot the log-determinants.": right - 0.5 * log_dets,
-        "the log-determinants have the wrong sign.": right - log_dets,
-        "you forgot the distance of the means.": right - 0.5 * distance,
-        "the distance of the means is measured with p's covariance; it should be q's.": right
+        "You forgot the factor one half.": 2.0 * right,
+        "You forgot to subtract the number of features D.": right + 0.5 * p.n_features,
+        "You forgot the log-determinants.": right - 0.5 * log_dets,
+        "The log-determinants have the wrong sign.": right - log_dets,
+        "The log-determinant of a covariance is twice that of its Cholesky factor.": right
+        - 0.25 * log_dets,
+        "The trace is that of the other direction: the inverse belongs to q.": right
+        + 0.5 * (backward[0] - trace),
+        "You forgot the distance of the means.": right - 0.5 * distance,
+        "The distance of the means is measured with p's covariance; it should be q's.": right
         + 0.5 * (backward[1] - distance),
-        "the sign is wrong: a divergence is never negative.": -right,
-        "that is in bits; give nats, with the natural logarithm.": right / np.log(2.0),
+        "The sign is wrong: a divergence is never negative.": -right,
+        "That is in bits; give nats, with the natural logarithm.": right / np.log(2.0),
     }
-    general = "the divergence is one number, as it should be, but not the right value."
-    return next((say for say, wrong in mistakes.items() if _close(value, wrong)), general)
+    return diagnose(value, right, "the divergence", [(v, k) for k, v in mistakes.items()])
 
 
 def _kl_terms(p, q):
@@ -118,13 +110,15 @@ def _kl_terms(p, q):
     "those; what comes back is a Gaussian of the dead pixel, with a mean and a covariance.",
 )
 def gap(answer):
-    if not callable(answer):
-        return "give the function itself: answer = repair."
+    fault = function_fault(answer, "repair(joint, left, right)")
+    if fault:
+        return fault
     rng = np.random.default_rng(103)
     for _ in range(3):
         joint = _gaussian(rng, 3)
         left, right = (float(value) for value in rng.normal(0.0, 2.0, 2))
-        fault = _gap_fault(answer(joint, left, right), joint, left, right)
+        pair, fault = call(answer, joint, left, right)
+        fault = fault or _gap_fault(pair, joint, left, right)
         if fault:
             return fault
     return None
@@ -132,12 +126,10 @@ def gap(answer):
 
 def _gap_fault(pair, joint, left, right):
     """Say what is wrong with `pair` as mean and std of the middle feature."""
-    if pair is None:
-        return _RETURNS_NONE
     try:
         guess, bar = pair
     except (TypeError, ValueError):
-        return "your function should return two things: the guess and its error bar."
+        return "Your function should return two things: the guess and its error bar."
     guess, fault = _one_number(guess, "the guess")
     if not fault:
         bar, fault = _one_number(bar, "the error bar")
@@ -148,31 +140,33 @@ def _gap_fault(pair, joint, left, right):
     mean = joint.mean[1] + gain @ (np.array([left, right]) - joint.mean[[0, 2]])
     std = np.sqrt(joint.covariance[1, 1] - gain @ cross)
     if _close(guess, std) and _close(bar, mean):
-        return "the pair is in the wrong order: first the guess, then its error bar."
+        return "The pair is in the wrong order: first the guess, then its error bar."
     if not _close(guess, mean):
         return _guess_fault(guess, mean, joint, left, right)
     if _close(bar, std**2):
-        return "the error bar is the variance; take its square root."
+        return "The error bar is the variance; take its square root."
     if _close(bar, np.sqrt(joint.covariance[1, 1])):
-        return "the error bar is the one before the neighbours are known."
+        return "The error bar is the one before the neighbours are known."
     if not _close(bar, std):
-        return "the guess is right, the error bar is not the conditional standard deviation."
+        return "The guess is right, the error bar is not the conditional standard deviation."
     return None
 
 
 def _guess_fault(guess, mean, joint, left, right):
     """Say which mistake leads to `guess` where `mean` is right."""
     if _close(guess, mean - joint.mean[1]):
-        return "the guess leaves out the dead pixel's own mean."
+        return "The guess leaves out the dead pixel's own mean."
     if _close(guess, (left + right) / 2):
-        return "the guess is the average of the neighbours; use what the Gaussian knows."
+        return "The guess is the average of the neighbours; use what the Gaussian knows."
     if _close(guess, joint.condition([0], [left]).mean[0]):
-        return "the guess uses only the left neighbour."
+        return "The guess uses only the left neighbour."
+    if _close(guess, joint.condition([2], [right]).mean[1]):
+        return "The guess uses only the right neighbour."
     if _close(guess, joint.condition([0, 1], [left, right]).mean[0]):
-        return "you conditioned on features 0 and 1; the dead pixel is feature 1."
+        return "You conditioned on features 0 and 1; the dead pixel is feature 1."
     if _close(guess, joint.condition([0, 2], [right, left]).mean[0]):
-        return "left and right are swapped: feature 0 is the left neighbour."
-    return "the guess is not the conditional mean of the dead pixel."
+        return "Left and right are swapped: feature 0 is the left neighbour."
+    return "The guess is not the conditional mean of the dead pixel."
 
 
 @exercise(
@@ -181,16 +175,14 @@ def _guess_fault(guess, mean, joint, left, right):
     "so that it becomes I; then write the product for points that stand in rows.",
 )
 def whitened(answer):
-    if not callable(answer):
-        return "give the function itself: answer = whitened."
+    fault = function_fault(answer, "whitened(X)")
+    if fault:
+        return fault
     rng = np.random.default_rng(104)
     for n_samples, n_features in ((30, 2), (50, 4)):
         given = _gaussian(rng, n_features).sample(n_samples, rng)
-        X = given.copy()
-        Z = answer(X)
-        if not np.array_equal(X, given):
-            return "your function changes its argument; work on a copy."
-        fault = _whiten_fault(Z, given)
+        Z, fault = call(answer, given)
+        fault = fault or _whiten_fault(Z, given)
         if fault:
             return fault
     return None
@@ -198,8 +190,6 @@ def whitened(answer):
 
 def _whiten_fault(Z, X):
     """Say what keeps `Z` from being a whitened version of `X`."""
-    if Z is None:
-        return _RETURNS_NONE
     fault = mismatch(Z, np.zeros(X.shape), "the result", rtol=np.inf)
     if fault:
         return fault
@@ -208,17 +198,24 @@ def _whiten_fault(Z, X):
     covariance = np.cov(Z.T, bias=True)
     identity = np.eye(X.shape[1])
     if np.abs(Z.mean(axis=0)).max() > 1e-6:
-        return "the mean of the result is not zero: subtract the mean first."
+        if np.abs(Z.mean()) < 1e-6:
+            return "Each feature has a mean of its own: average over the points, axis=0."
+        return "The mean of the result is not zero: subtract the mean first."
     if np.allclose(covariance, identity * (n_samples - 1) / n_samples, atol=1e-6):
-        return "you divided by N - 1; here the covariance divides by N."
+        return "You divided by N - 1; here the covariance divides by N."
     if not np.allclose(covariance, identity, atol=1e-6):
-        factor = np.linalg.cholesky(np.cov(X.T, bias=True))
+        S = np.cov(X.T, bias=True)
+        factor = np.linalg.cholesky(S)
         if _close(Z, centred @ np.linalg.inv(factor)):
-            return "for points in rows, z = L^-1 (x - mu) reads (X - mu) L^-T: mind the transpose."
+            return "Points stand in rows: transpose the factor's inverse before you multiply by it."
+        if _close(covariance, np.linalg.inv(S)):
+            return "You divided by the whole covariance: only a root of it is to be undone."
+        if _close(Z, centred @ factor.T) or _close(Z, centred @ factor):
+            return "That stretches the cloud once more: the map has to be inverted."
         if np.allclose(np.diag(covariance), 1.0, atol=1e-6):
-            return "the variances are 1, but the features are still correlated."
-        return "the covariance of the result is not the identity."
+            return "The variances are 1, but the features are still correlated."
+        return "The covariance of the result is not the identity."
     linear = centred @ np.linalg.lstsq(centred, Z, rcond=None)[0]
     if not np.allclose(linear, Z, atol=1e-6):
-        return "the covariance is right, but the result is no linear map of the points of X."
+        return "The covariance is right, but the result is no linear map of the points of X."
     return None

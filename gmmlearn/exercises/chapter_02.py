@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import logsumexp
 
-from gmmlearn.exercises import exercise, mismatch
+from gmmlearn.exercises import call, diagnose, exercise, function_fault, mismatch
 from gmmlearn.mixture import Mixture
 
 
@@ -13,8 +13,7 @@ from gmmlearn.mixture import Mixture
     "over both. At the common mean the exponentials are one: what is left of each density?",
 )
 def _narrow_wide(answer):
-    expected = np.array([0.75, 0.0])
-    fault = mismatch(answer, expected, "the list of two responsibilities", rtol=0.01)
+    fault = mismatch(answer, [0.75, 0.0], "the list of two responsibilities", rtol=0.01)
     if fault is None or "right value" not in fault:
         return fault
     near, far = np.asarray(answer, dtype=float)
@@ -48,16 +47,21 @@ def _narrow_wide(answer):
     "and multiply out the squares: what cancels?",
 )
 def _boundary(answer):
-    if not callable(answer):
-        return "Pass the function boundary itself, without calling it."
+    fault = function_fault(answer, "boundary(weight, a, variance)")
+    if fault:
+        return fault
     rng = np.random.default_rng(2)
     weights = np.concatenate([rng.uniform(0.05, 0.4, 3), rng.uniform(0.6, 0.95, 3)])
     cases = np.column_stack([weights, rng.uniform(0.5, 3.0, 6), rng.uniform(0.3, 0.9, 6)])
     weight, a, variance = cases.T
     log_odds = np.log(weight) - np.log1p(-weight)
     expected = variance / (2 * a) * log_odds
-    given = _numbers([answer(*map(float, case)) for case in cases])
-    if given is None or given.shape != expected.shape:
+    values = [call(answer, *map(float, case)) for case in cases]
+    fault = next((fault for _, fault in values if fault), None)
+    if fault:
+        return fault
+    given = [_numbers(value) for value, _ in values]
+    if any(value is None or value.size != 1 for value in given):
         return "The function should return one number: a point x."
     mistakes = {
         "The sign is wrong: your boundary moves towards the heavier component.": -expected,
@@ -74,11 +78,15 @@ def _boundary(answer):
         "You squared the variance; the argument is s^2 already.": variance**2 / (2 * a) * log_odds,
         "You are off by a factor of 2: multiply out (x + a)^2 - (x - a)^2 again.": 2 * expected,
         "You are off by a factor of one half: mind the 1/2 in the exponent.": expected / 2,
+        "Use the natural logarithm: the exponents in a density are powers of e.": (
+            expected / np.log(10.0)
+        ),
         "You used log(weight) alone; the other component has a weight too.": (
             variance / (2 * a) * np.log(weight)
         ),
     }
-    return _first_fault(given, expected, mistakes)
+    mistakes = [(wrong, sentence) for sentence, wrong in mistakes.items()]
+    return diagnose(np.ravel(given), expected, "the array of six boundaries", mistakes)
 
 
 @exercise(
@@ -88,15 +96,15 @@ def _boundary(answer):
     "finite.",
 )
 def _log_mean_exp(answer):
-    if not callable(answer):
-        return "Pass the function log_mean_exp itself, without calling it."
-    rng = np.random.default_rng(3)
-    terms = rng.normal(size=(6, 4))
-    before = terms.copy()
+    fault = function_fault(answer, "log_mean_exp(log_terms)")
+    if fault:
+        return fault
+    terms = np.random.default_rng(3).normal(size=(6, 4))
     with np.errstate(all="ignore"):
-        given = _numbers(answer(terms), allow_infinite=True)
-        if not np.array_equal(terms, before):
-            return "The function changed its input. Work on a new array."
+        value, fault = call(answer, terms)
+        if fault:
+            return fault
+        given = _numbers(value, allow_infinite=True)
         if given is not None and given.shape == ():
             return "You averaged over the whole array. Take the mean with axis=-1, row by row."
         if given is None or given.shape != (6,):
@@ -117,7 +125,8 @@ def _log_mean_exp(answer):
                 largest + np.log(np.exp(terms - largest[:, None]).mean())
             ),
         }
-        fault = _first_fault(given, expected, mistakes)
+        mistakes = [(wrong, sentence) for sentence, wrong in mistakes.items()]
+        fault = diagnose(given, expected, "the array of six results", mistakes)
         if fault:
             return fault
         for size, cure in (
@@ -154,14 +163,18 @@ def _log_mean_exp(answer):
     "every component were a point?",
 )
 def _regression(answer):
-    if not callable(answer):
-        return "Pass the function regress itself, without calling it."
+    fault = function_fault(answer, "regress(mixture, x1)")
+    if fault:
+        return fault
     given, expected = [], []
-    names = ("prior", "level", "inside", "between", "other")
+    names = ("prior", "level", "inside", "between", "other", "stds")
     wrong = {name: [] for name in names}
     for seed in range(3):
         mixture, x1 = _random_case(seed)
-        values = _pair(answer(mixture, x1))
+        value, fault = call(answer, mixture, x1)
+        if fault:
+            return fault
+        values = _pair(value)
         if values.size == 1:
             return "The function returns one number. Return two: mean and standard deviation."
         if values.size != 2:
@@ -199,6 +212,8 @@ def _regression(answer):
             "The mean is right. The spread between the components is only one part: "
             "each has its own variance too."
         )
+    if np.allclose(given[:, 1], wrong["stds"][:, 1]):
+        return "The mean is right. You averaged standard deviations; variances are what add up."
     return "The mean is right, the standard deviation is not. Add the parts within and between."
 
 
@@ -228,6 +243,8 @@ def _moments_of_slice(mixture, x1, mistake):
     mean = weights @ means
     within = 0.0 if mistake == "between" else weights @ sliced.covariances[:, 0, 0]
     between = 0.0 if mistake == "inside" else weights @ np.square(means - mean)
+    if mistake == "stds":
+        return mean, weights @ np.sqrt(sliced.covariances[:, 0, 0])
     return mean, np.sqrt(within + between)
 
 
@@ -248,14 +265,3 @@ def _numbers(values, allow_infinite=False):
     except (TypeError, ValueError):
         return None
     return values if allow_infinite or np.isfinite(values).all() else None
-
-
-def _first_fault(given, expected, mistakes):
-    """Return None where `given` is right, else the sentence of the mistake that explains it."""
-    fault = mismatch(given, expected, "the result")
-    if fault is None:
-        return None
-    for sentence, wrong in mistakes.items():
-        if mismatch(given, wrong, "the result") is None:
-            return sentence
-    return fault[0].upper() + fault[1:]

@@ -6,7 +6,7 @@ import numpy as np
 
 from gmmlearn import em
 from gmmlearn.datasets import BLOBS
-from gmmlearn.exercises import exercise, mismatch
+from gmmlearn.exercises import call, diagnose, exercise, function_fault, mismatch
 from gmmlearn.mixture import Mixture
 
 
@@ -28,47 +28,21 @@ def _trials(zeros=False):
         yield X, resp, mixture
 
 
-def _copies(arrays):
-    return [array.copy() if isinstance(array, np.ndarray) else array for array in arrays]
-
-
 def _exchanged(function, arrays, expected):
     """Return whether the function is right once its arguments are put in another order."""
     for order in list(permutations(arrays))[1:]:
         try:
             with np.errstate(all="ignore"):
-                if _same(function(*_copies(order)), expected):
+                if _same(call(function, *order)[0], expected):
                     return True
         except Exception:  # this order is not the learner's either
             continue
     return False
 
 
-def _call(function, *arrays):
-    """Return the function's value on copies, and the fault of having changed one of them."""
-    copies = _copies(arrays)
-    value = function(*copies)
-    for array, copy in zip(arrays, copies, strict=True):
-        if isinstance(array, np.ndarray) and not np.array_equal(array, copy):
-            return value, "Your function changes an array that was passed to it: work on a copy."
-    return value, None
-
-
 def _same(value, other):
-    """Return whether two values have equal shape and agree to 1e-6."""
-    try:
-        value, other = np.asarray(value, dtype=float), np.asarray(other, dtype=float)
-    except (TypeError, ValueError):
-        return False
-    return value.shape == other.shape and np.allclose(value, other, rtol=1e-6, atol=1e-9)
-
-
-def _judge(value, expected, what, mistakes):
-    """Return None if `value` is right, the remark on a known mistake, or the general fault."""
-    fault = mismatch(value, expected, what)
-    if fault is None:
-        return None
-    return next((remark for wrong, remark in mistakes if _same(value, wrong)), fault)
+    """Return whether two values have equal shape and agree to six digits."""
+    return mismatch(value, other, "it") is None
 
 
 @exercise(
@@ -90,7 +64,7 @@ def identical(answer):
         ((1.0, 0.0, 0.0), "The heaviest component does not take all: a responsibility is a share, "
          "and shares do not sharpen when all densities are equal."),
     ]  # fmt: skip
-    fault = _judge(weights, (0.5, 0.3, 0.2), "the array of weights", mistakes)
+    fault = diagnose(weights, (0.5, 0.3, 0.2), "the array of weights", mistakes)
     if fault is not None and weights.shape == (3,):
         if not np.isclose(weights.sum(), 1.0):
             return "Weights sum to one; yours do not."
@@ -106,21 +80,22 @@ def identical(answer):
 )
 def gap(answer):
     """Mean divergence of any responsibilities from the posterior."""
-    if not callable(answer):
-        return "Give a function gap(X, q, mixture), without calling it."
+    fault = function_fault(answer, "gap(X, q, mixture)")
+    if fault is not None:
+        return fault
     for zeros in (False, True):
         for X, q, mixture in _trials(zeros):
             log_prob = mixture.log_prob(X).mean()
             expected = log_prob - em.lower_bound(X, q, mixture)
             try:
-                value, fault = _call(answer, X, q, mixture)
+                value, fault = call(answer, X, q, mixture)
             except Exception:
                 if _exchanged(answer, (X, q, mixture), expected):
                     return "The arguments stand in another order: gap(X, q, mixture)."
                 raise
             if fault is not None:
                 return fault
-            if zeros and _same(np.isnan(value), True):
+            if zeros and _same(np.isnan(np.asarray(value, dtype=float)), True):
                 return (
                     "It gives NaN where some q are zero: those terms count as zero, leave them out."
                 )
@@ -145,7 +120,7 @@ def gap(answer):
                 (expected / np.log(2), "That is in bits; use the natural logarithm."),
                 (log_prob - expected, "That is the bound itself, not the gap."),
             ]  # fmt: skip
-            fault = _judge(value, expected, "the gap", mistakes)
+            fault = diagnose(value, expected, "the gap", mistakes)
             if fault is not None:
                 return fault
     return None
@@ -158,8 +133,9 @@ def gap(answer):
 )
 def spherical(answer):
     """One variance for each component."""
-    if not callable(answer):
-        return "Give a function variances(X, resp), without calling it."
+    fault = function_fault(answer, "variances(X, resp)")
+    if fault is not None:
+        return fault
     for X, resp, _ in _trials():
         means = (resp.T @ X) / resp.sum(axis=0)[:, None]
         squares = np.square(X[:, None] - means).sum(axis=2)  # (N, K)
@@ -167,7 +143,7 @@ def spherical(answer):
         expected = totals / (counts * n_features)
         full = em.m_step(X, resp).covariances
         around_all = (resp * np.square(X - X.mean(axis=0)).sum(axis=1)[:, None]).sum(axis=0)
-        value, fault = _call(answer, X, resp)
+        value, fault = call(answer, X, resp)
         if fault is not None:
             return fault
         mistakes = [
@@ -185,7 +161,7 @@ def spherical(answer):
              "where are the responsibilities?"),
         ]  # fmt: skip
         # Where D is 1 some mistakes are no mistakes; the cases with more features find them.
-        fault = _judge(value, expected, "the array of variances", mistakes)
+        fault = diagnose(value, expected, "the array of variances", mistakes)
         if fault is not None:
             return fault
     return None
@@ -205,8 +181,9 @@ def _lloyd(X, means):
 )
 def kmeans(answer):
     """One EM iteration in the limit of vanishing covariances."""
-    if not callable(answer):
-        return "Give a function iterate(X, means), without calling it."
+    fault = function_fault(answer, "iterate(X, means)")
+    if fault is not None:
+        return fault
     for seed in range(3):
         rng = np.random.default_rng(seed)
         X = Mixture(**BLOBS).sample(60, rng)[0]
@@ -220,7 +197,7 @@ def kmeans(answer):
         while not _same(later, (further or [expected])[-1]):
             further.append(later)
             later = _lloyd(X, later)
-        value, fault = _call(answer, X, means)
+        value, fault = call(answer, X, means)
         if fault is not None:
             return fault
         if isinstance(value, np.ndarray) and value.dtype == float and np.isnan(value).any():
@@ -238,7 +215,7 @@ def kmeans(answer):
             (means, "The means have not moved: the M-step is missing."),
             *((more, "Make one iteration only.") for more in further),
         ]  # fmt: skip
-        fault = _judge(value, expected, "the array of new means", mistakes)
+        fault = diagnose(value, expected, "the array of new means", mistakes)
         if fault is not None:
             return fault
     return None

@@ -2,17 +2,8 @@
 
 import numpy as np
 
-from gmmlearn.exercises import diagnose, exercise, mismatch
+from gmmlearn.exercises import call, diagnose, exercise, function_fault
 from gmmlearn.mixture import Mixture
-
-
-def _call(function, *arrays):
-    """Return the function's value on copies, and the fault of having changed one of them."""
-    copies = [array.copy() for array in arrays]
-    value = function(*copies)
-    if all(map(np.array_equal, arrays, copies)):
-        return value, None
-    return value, "Your function changes an array that was passed to it: work on a copy."
 
 
 @exercise(
@@ -22,9 +13,6 @@ def _call(function, *arrays):
 )
 def cost(answer):
     """Growth of the E-step with D: solves, factorisations, and the N at which they cost alike."""
-    fault = mismatch(np.shape(answer), (3,), "the answer's shape")
-    if fault is not None:
-        return "Give three numbers: (factor of the solves, factor of the factorisations, N)."
     try:
         solves, factorisations, n_samples = (float(number) for number in answer)
     except (TypeError, ValueError):
@@ -53,14 +41,15 @@ def cost(answer):
 )
 def excess(answer):
     """What a weighted covariance has too much when it is centred on another point."""
-    if not callable(answer):
-        return "Give a function excess(mean, point), without calling it."
+    fault = function_fault(answer, "excess(mean, point)")
+    if fault is not None:
+        return fault
     for seed, n_features in enumerate((3, 2, 4)):
         rng = np.random.default_rng(seed)
         X, resp = rng.standard_normal((50, n_features)), rng.random(50)
         point = rng.standard_normal(n_features)
         mean = resp @ X / resp.sum()
-        value, fault = _call(answer, mean, point)
+        value, fault = call(answer, mean, point)
         if fault is not None:
             return fault
         # Independent of the formula: the two covariances themselves.
@@ -95,13 +84,14 @@ def excess(answer):
 )
 def chances(answer):
     """Probabilities of k-means++ for the next centre."""
-    if not callable(answer):
-        return "Give a function chances(X, centres), without calling it."
+    fault = function_fault(answer, "chances(X, centres)")
+    if fault is not None:
+        return fault
     for seed, n_centres in enumerate((3, 1, 4)):
         rng = np.random.default_rng(seed)
         X = rng.standard_normal((20, 2 + seed))
         centres = X[rng.choice(20, size=n_centres, replace=False)]
-        value, fault = _call(answer, X, centres)
+        value, fault = call(answer, X, centres)
         if fault is not None:
             return fault
         squared = ((X[:, None] - centres) ** 2).sum(axis=2)
@@ -151,8 +141,9 @@ _RAISED = {
 )
 def weighted(answer):
     """M-step for samples that count several times."""
-    if not callable(answer):
-        return "Give a function weighted_m_step(X, resp, sample_weight), without calling it."
+    fault = function_fault(answer, "weighted_m_step(X, resp, sample_weight)")
+    if fault is not None:
+        return fault
     for seed, n_components in enumerate((2, 3, 4)):
         rng = np.random.default_rng(seed)
         X = rng.standard_normal((40, 2 + seed))
@@ -160,7 +151,7 @@ def weighted(answer):
         # Whole numbers first, then any: a solution by repeating rows stops there.
         sample_weight = rng.integers(0, 5, 40).astype(float) if seed == 0 else rng.random(40) * 3
         try:
-            value, fault = _call(answer, X, resp, sample_weight)
+            value, fault = call(answer, X, resp, sample_weight)
         except (TypeError, ValueError) as error:
             fault = next((hint for part, hint in _RAISED.items() if part in str(error)), None)
             if fault is None:

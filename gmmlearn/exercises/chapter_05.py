@@ -1,41 +1,8 @@
 """Chapter 5: know when EM goes wrong."""
 
-import inspect
-
 import numpy as np
 
-from gmmlearn.exercises import diagnose, exercise
-
-
-def _judge_number(value, expected, what, mistakes, rtol=1e-6):
-    """Judge one number; an array of one element counts as one."""
-    try:
-        size = np.size(value)
-    except ValueError:  # rows of different lengths
-        size = 0
-    if size != 1:
-        return "Give one number."
-    number = np.asarray(value).reshape(())
-    fault = diagnose(number, expected, what, mistakes, rtol)
-    if fault is not None and "right shape" in fault:
-        return f"{what} is not the right number."
-    return fault
-
-
-def _not_a_function(answer, signature):
-    """Return the fault of an answer that is no function of the caller's, or None."""
-    if not callable(answer) or inspect.isclass(answer):
-        return f"Give a function {signature}, without calling it."
-    return None
-
-
-def _call(function, *arguments):
-    """Return the function's value on copies, and the fault of having changed one of them."""
-    copies = [np.copy(a) if isinstance(a, np.ndarray) else a for a in arguments]
-    value = function(*copies)
-    if all(np.array_equal(a, c, equal_nan=True) for a, c in zip(arguments, copies, strict=True)):
-        return value, None
-    return value, "Your function changes an array that was passed to it: work on a copy."
+from gmmlearn.exercises import call, diagnose, exercise, function_fault
 
 
 @exercise(
@@ -54,7 +21,7 @@ def shrink(answer):
         (0.4 * 0.1, "Those are the shares of holes; use the shares that are seen."),
         (0.5 * (0.6 + 0.9), "Do not average the shares: a product needs both entries."),
     ]
-    return _judge_number(answer, np.sqrt(seen), "the factor", mistakes, rtol=1e-2)
+    return diagnose(answer, np.sqrt(seen), "the factor", mistakes, rtol=1e-2)
 
 
 @exercise(
@@ -64,12 +31,12 @@ def shrink(answer):
 )
 def weights(answer):
     """MAP mixing weights under a symmetric Dirichlet prior."""
-    fault = _not_a_function(answer, "map_weights(counts, a)")
+    fault = function_fault(answer, "map_weights(counts, a)")
     if fault is not None:
         return fault
     for seed, (n_components, a) in enumerate([(3, 2.5), (2, 1.3), (5, 7.0), (4, 1.0)]):
         counts = np.random.default_rng(seed).uniform(0.0, 50.0, n_components)
-        value, fault = _call(answer, counts, a)
+        value, fault = call(answer, counts, a)
         if fault is not None:
             return fault
         raised = counts + a - 1.0
@@ -95,11 +62,11 @@ def weights(answer):
 )
 def count(answer):
     """Free parameters of a mixture with one covariance for all components."""
-    fault = _not_a_function(answer, "n_parameters(K, D)")
+    fault = function_fault(answer, "n_parameters(K, D)")
     if fault is not None:
         return fault
     for K, D in [(3, 4), (5, 2), (2, 7), (1, 3)]:
-        value, fault = _call(answer, K, D)
+        value, fault = call(answer, K, D)
         if fault is not None:
             return fault
         in_means, in_covariance = K * D, D * (D + 1) // 2
@@ -117,7 +84,7 @@ def count(answer):
              "too."),
             (right - in_means + D, "Each component has its own mean."),
         ]  # fmt: skip
-        fault = _judge_number(value, right, "the number of parameters", mistakes)
+        fault = diagnose(value, right, "the number of parameters", mistakes)
         if fault is not None:
             return fault
     return None
@@ -131,7 +98,7 @@ def count(answer):
 )
 def moment(answer):
     """Expected outer product of an incomplete row about a mean, given what is seen."""
-    fault = _not_a_function(answer, "second_moment(x, mean, covariance)")
+    fault = function_fault(answer, "second_moment(x, mean, covariance)")
     if fault is not None:
         return fault
     for seed, (n_features, gone) in enumerate([(4, [1, 2]), (3, [0]), (5, [4, 0, 2]), (3, [])]):
@@ -140,7 +107,7 @@ def moment(answer):
         covariance, mean = root @ root.T, rng.standard_normal(n_features)
         x = rng.standard_normal(n_features)
         x[gone] = np.nan
-        value, fault = _call(answer, x, mean, covariance)
+        value, fault = call(answer, x, mean, covariance)
         if fault is not None:
             return fault
         fault = _judge_moment(value, x, mean, covariance)

@@ -2,7 +2,9 @@
 
 import numpy as np
 
-from gmmlearn.exercises import diagnose, exercise
+from gmmlearn.exercises import call, diagnose, exercise, function_fault
+
+EARLIER = "That product runs over earlier steps; they cannot touch a batch that is yet to come."
 
 
 @exercise(
@@ -48,8 +50,9 @@ def count(answer):
 )
 def back(answer):
     """Weight, mean and variance from natural parameters in one dimension."""
-    if not callable(answer):
-        return "Give a function back(a, h, c), without calling it."
+    fault = function_fault(answer, "back(a, h, c)")
+    if fault is not None:
+        return fault
     rng = np.random.default_rng(0)
     for _ in range(5):
         weight, mean, variance = rng.uniform(0.1, 0.9), rng.normal(), rng.uniform(0.3, 3.0)
@@ -58,7 +61,9 @@ def back(answer):
         log_joint = np.log(weight * np.exp(-0.5 * (x - mean) ** 2 / variance))
         log_joint = log_joint - 0.5 * np.log(2 * np.pi * variance)
         with np.errstate(all="ignore"):  # a negative variance is remarked on below
-            value = answer(*np.polyfit(x, log_joint, 2))
+            value, fault = call(answer, *np.polyfit(x, log_joint, 2))
+        if fault is not None:
+            return fault
         try:
             given = [float(np.squeeze(number)) for number in value]
         except (TypeError, ValueError):
@@ -115,8 +120,9 @@ def _compare_back(given, weight, mean, variance):
 )
 def merge(answer):
     """Count, mean and covariance of two sets of points from those of each."""
-    if not callable(answer):
-        return "Give a function merge(one, two), without calling it."
+    fault = function_fault(answer, "merge(one, two)")
+    if fault is not None:
+        return fault
     for seed, (sizes, offset) in enumerate((((30, 70), 0.0), ((5, 40), 3.0), ((20, 10), 1e8))):
         rng = np.random.default_rng(seed)
         n_features = 2 + seed
@@ -127,11 +133,9 @@ def merge(answer):
         ]
         together = np.vstack(points)
         one, two = ((len(p), p.mean(axis=0) + offset, np.cov(p.T, ddof=0)) for p in points)
-        copies = [(n, mean.copy(), covariance.copy()) for n, mean, covariance in (one, two)]
-        value = answer(*copies)
-        for before, after in zip((one, two), copies, strict=True):
-            if not all(map(np.array_equal, before, after)):
-                return "Your function changes an array that was passed to it: work on a copy."
+        value, fault = call(answer, one, two)
+        if fault is not None:
+            return fault
         try:
             count, mean, covariance = value
         except (TypeError, ValueError):
@@ -182,21 +186,22 @@ def _compare_merge(value, one, two, together, offset, total):
 )
 def forget(answer):
     """Shares of the batches in the sums after the last step of stepwise EM."""
-    if not callable(answer):
-        return "Give a function shares(steps), without calling it."
+    fault = function_fault(answer, "shares(steps)")
+    if fault is not None:
+        return fault
     for seed, n_steps in enumerate((4, 7, 1, 30)):
         steps = np.random.default_rng(seed).uniform(0.1, 0.8, n_steps)
         steps[0] = 1.0
-        copy = steps.copy()
-        value = answer(copy)
-        if not np.array_equal(copy, steps):
-            return "Your function changes an array that was passed to it: work on a copy."
+        value, fault = call(answer, steps)
+        if fault is not None:
+            return fault
         # Independent of the formula: follow each batch through the recursion.
         expected = np.zeros(n_steps)
         for step, entering in zip(steps, np.eye(n_steps), strict=True):
             expected = (1 - step) * expected + step * entering
         from_own = np.cumprod((1 - steps)[::-1])[::-1]
-        before = np.append(1.0, np.cumprod(1 - steps[1:]))[:n_steps]
+        up_to_own = np.append(1.0, np.cumprod(1 - steps[1:]))[:n_steps]
+        before = np.append(1.0, up_to_own)[:n_steps]
         mistakes = [
             (steps, "Those are the steps: later steps have shrunk what was there."),
             (steps / steps.sum(), "Scaling the steps to sum one is not what the recursion does."),
@@ -204,8 +209,8 @@ def forget(answer):
             (steps * from_own, "The product should begin after the batch's own step."),
             (steps * np.cumprod(1 - steps), "That product begins at the first step, which is one "
              "and leaves nothing: which steps come after a batch?"),
-            (steps * before, "That product runs over the steps before the batch; they cannot "
-             "touch it."),
+            (steps * before, EARLIER),
+            (steps * up_to_own, EARLIER),
             (np.append(from_own[1:], 1.0), "That is what later steps leave of a batch; with which "
              "share did it enter?"),
             (np.full(n_steps, 1 / n_steps), "Equal shares hold for steps 1/j only."),

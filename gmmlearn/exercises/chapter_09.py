@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gmmlearn.exercises import diagnose, exercise
+from gmmlearn.exercises import call, diagnose, exercise, function_fault
 
 
 @exercise(
@@ -11,9 +11,6 @@ from gmmlearn.exercises import diagnose, exercise
     "Then apply Bayes' rule with the weights.",
 )
 def _two_words(answer):
-    value = np.asarray(answer, dtype=float)
-    if value.size != 1:
-        return "Give one number: the probability of the first component."
     mistakes = [
         (0.8, "That is the table's entry for spring: evening counts too, and Bayes' rule."),
         (1 / 7, "You used the evening alone: spring was asked for as well."),
@@ -31,15 +28,7 @@ def _two_words(answer):
         ),
         (0.5, "The words say something: the weights alone are the answer before they are asked."),
     ]
-    return diagnose(value.ravel()[0], 0.4, "The probability", mistakes, rtol=0.01)
-
-
-def _given(answer, *arguments):
-    """Return the answer for copies of the arguments, and a remark if it changes them."""
-    copies = [np.copy(a) if isinstance(a, np.ndarray) else a for a in arguments]
-    value = answer(*copies)
-    same = all(np.array_equal(a, b) for a, b in zip(arguments, copies, strict=True))
-    return value, None if same else "Your function changes the arrays it is given: use a copy."
+    return diagnose(answer, 0.4, "The probability", mistakes, rtol=0.01)
 
 
 @exercise(
@@ -48,16 +37,17 @@ def _given(answer, *arguments):
     "that it counts nowhere, and what must each row of the table sum to?",
 )
 def _table(answer):
-    if not callable(answer):
-        return "Give a function of resp, levels, n_levels and alpha."
+    fault = function_fault(answer, "table(resp, levels, n_levels, alpha)")
+    if fault is not None:
+        return fault
     for seed in range(4):
         rng = np.random.default_rng(seed)
         n_levels, alpha = 3 + seed % 2, (0.5, 0.1, 2.0, 0.3)[seed]
         resp = rng.dirichlet(np.ones(2 + seed), size=30)
         levels = rng.integers(-1, n_levels - (seed == 2), size=30)
-        value, changed = _given(answer, resp, levels, n_levels, alpha)
-        if changed:
-            return changed
+        value, fault = call(answer, resp, levels, n_levels, alpha)
+        if fault:
+            return fault
         counts = np.stack([resp[levels == level].sum(axis=0) for level in range(n_levels)], axis=1)
         seen = counts.sum(axis=1, keepdims=True)
         n_k = resp.sum(axis=0)[:, None]
@@ -98,14 +88,15 @@ def _table(answer):
     "there it is Bayes' rule as always.",
 )
 def _but(answer):
-    if not callable(answer):
-        return "Give a function of weights, table and level."
+    fault = function_fault(answer, "but(weights, table, level)")
+    if fault is not None:
+        return fault
     for seed in range(3):
         rng = np.random.default_rng(seed)
         weights, table = rng.dirichlet(np.ones(5)), rng.dirichlet(np.ones(4), size=5)
-        value, changed = _given(answer, weights, table, seed)
-        if changed:
-            return changed
+        value, fault = call(answer, weights, table, seed)
+        if fault:
+            return fault
         rest = weights * (1 - table[:, seed])
         wanted = weights * table[:, seed]
         product = weights * np.delete(table, seed, axis=1).prod(axis=1)
@@ -140,15 +131,16 @@ def _but(answer):
     "draw must hold each share once: what then stands before each deviation?",
 )
 def _draw(answer):
-    if not callable(answer):
-        return "Give a function of X, r and epsilon."
+    fault = function_fault(answer, "draw(X, r, epsilon)")
+    if fault is not None:
+        return fault
     for seed in range(3):
         rng = np.random.default_rng(seed)
         X, r, epsilon = rng.normal(size=(7, 3)) + 2, rng.uniform(size=7), rng.normal(size=7)
-        value, changed = _given(answer, X, r, epsilon)
-        if changed:
-            return changed
-        again, _ = _given(answer, X, r, epsilon)
+        value, fault = call(answer, X, r, epsilon)
+        if fault:
+            return fault
+        again, _ = call(answer, X, r, epsilon)
         if isinstance(again, np.ndarray) and not np.array_equal(value, again):
             return "Two calls differ: use the numbers epsilon, not your own random ones."
         if np.shape(value) == (1, X.shape[1]):

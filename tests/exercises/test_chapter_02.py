@@ -1,10 +1,7 @@
-"""The checkers of chapter 2 accept what is right and name what is wrong."""
+"""Answers to the exercises of chapter 2: right ones, and mistakes that are named."""
 
 import numpy as np
-import pytest
 from scipy.special import logsumexp
-
-from gmmlearn.exercises import check
 
 
 def boundary(weight, a, variance):
@@ -22,6 +19,16 @@ def naive(log_terms):
 
 def naive_below(log_terms):
     return np.log(np.exp(np.minimum(log_terms, 700.0)).mean(axis=-1))
+
+
+def shifted_down_only(log_terms):
+    largest = np.maximum(log_terms.max(axis=-1, keepdims=True), 0.0)
+    with np.errstate(divide="ignore"):
+        return np.log(np.exp(log_terms - largest).mean(axis=-1)) + largest[..., 0]
+
+
+def shape_forgotten(log_terms):
+    return log_mean_exp(log_terms).ravel()
 
 
 def shifted_by_all(log_terms):
@@ -54,11 +61,6 @@ def nan_for_any_infinity(log_terms):
 def mean_without_axis(log_terms):
     largest = log_terms.max(axis=-1, keepdims=True)
     return np.log(np.exp(log_terms - largest).mean()) + largest[..., 0]
-
-
-def in_place(log_terms):
-    log_terms -= log_terms.max(axis=-1, keepdims=True)
-    return np.log(np.exp(log_terms).mean(axis=-1))
 
 
 def regress(mixture, x1):
@@ -101,32 +103,27 @@ def regress_between(mixture, x1):
     return mean, np.sqrt(sliced.weights @ (sliced.means[:, 0] - mean) ** 2)
 
 
+def regress_stds(mixture, x1):
+    sliced = mixture.condition([0], [x1])
+    return regress(mixture, x1)[0], sliced.weights @ np.sqrt(sliced.covariances[:, 0, 0])
+
+
 def regress_variance(mixture, x1):
     mean, std = regress(mixture, x1)
     return mean, std**2
 
 
-@pytest.mark.parametrize(
-    ("name", "answer"),
-    [
-        ("02-narrow-wide", [0.75, 0.0]),
-        ("02-narrow-wide", np.array([0.75, 1e-9])),
-        ("02-boundary", boundary),
-        (
-            "02-boundary",
-            lambda w, a, v, *, unit=1: unit * boundary(w, a, v),
-        ),
-        ("02-log-mean-exp", log_mean_exp),
-        ("02-regression", regress),
-        ("02-regression", lambda mixture, x1: np.array(regress(mixture, x1))),
-        ("02-regression", lambda mixture, x1: list(map(float, regress(mixture, x1)))),
-        ("02-regression", regress_in_matrices),
+RIGHT = {
+    "02-narrow-wide": [[0.75, 0.0], np.array([0.75, 1e-9])],
+    "02-boundary": [boundary, lambda w, a, v, *, unit=1: unit * boundary(w, a, v)],
+    "02-log-mean-exp": [log_mean_exp],
+    "02-regression": [
+        regress,
+        lambda mixture, x1: np.array(regress(mixture, x1)),
+        lambda mixture, x1: list(map(float, regress(mixture, x1))),
+        regress_in_matrices,
     ],
-)
-def test_right_answers_pass(name, answer):
-    result = check(name, answer)
-    assert result.passed, result.message
-
+}
 
 MISTAKES = [
     ("02-narrow-wide", [0.75, 1.0], "less absurd"),
@@ -146,11 +143,13 @@ MISTAKES = [
     ("02-boundary", lambda w, a, v: abs(boundary(w, a, v)), "other side"),
     ("02-boundary", lambda w, a, v: 0.0, "midpoint"),
     ("02-boundary", lambda w, a, v: boundary(w, a, v**2), "squared the variance"),
-    ("02-boundary", lambda w, a, v: a, "not the right value"),
+    ("02-boundary", lambda w, a, v: a, "right value"),
+    ("02-boundary", lambda w, a, v: boundary(w, a, v) / np.log(10), "natural logarithm"),
     ("02-boundary", lambda w, a, v: "here", "one number"),
-    ("02-boundary", 0.3, "function boundary itself"),
     ("02-log-mean-exp", naive, "near 1000"),
     ("02-log-mean-exp", naive_below, "near 1000"),
+    ("02-log-mean-exp", shifted_down_only, "near -1000"),
+    ("02-log-mean-exp", shape_forgotten, "shape (2, 3, 4)"),
     ("02-log-mean-exp", shifted_by_all, "5000 apart"),
     ("02-log-mean-exp", shifted_to_nan, "-inf minus -inf"),
     ("02-log-mean-exp", floors_at_a_tiny_number, "mean of zeros"),
@@ -159,18 +158,17 @@ MISTAKES = [
     ("02-log-mean-exp", lambda a: logsumexp(a, axis=-1) - np.log(a.shape[-1] - 1), "K - 1"),
     ("02-log-mean-exp", mean_without_axis, "axis=-1"),
     ("02-log-mean-exp", lambda a: logsumexp(a, axis=0), "last axis"),
-    ("02-log-mean-exp", in_place, "changed its input"),
     ("02-log-mean-exp", lambda a: logsumexp(a, axis=-1), "K is missing"),
     ("02-log-mean-exp", lambda a: logsumexp(a, axis=-1) / 4, "inside the logarithm"),
     ("02-log-mean-exp", lambda a: a.mean(axis=-1), "mean of the logarithms"),
     ("02-log-mean-exp", lambda a: logsumexp(a, axis=-1) + np.log(4), "subtracted"),
     ("02-log-mean-exp", lambda a: logsumexp(a) - np.log(a.size), "axis=-1"),
-    ("02-log-mean-exp", 1.0, "function log_mean_exp itself"),
     ("02-regression", regress_prior, "old weights"),
     ("02-regression", regress_level, "moves with x1"),
     ("02-regression", lambda mixture, x1: (0.0, 1.0), "mean is not right"),
     ("02-regression", regress_variance, "square root"),
     ("02-regression", regress_within, "their means differ"),
+    ("02-regression", regress_stds, "averaged standard deviations"),
     ("02-regression", regress_between, "own variance"),
     ("02-regression", lambda m, x1: (regress(m, x1)[0], 7.0), "standard deviation is not"),
     ("02-regression", lambda mixture, x1: regress(mixture, x1)[::-1], "wrong order"),
@@ -179,26 +177,4 @@ MISTAKES = [
     ("02-regression", lambda mixture, x1: np.array([0.0]), "one number"),
     ("02-regression", lambda mixture, x1: (0.0, 1.0, 2.0), "pair"),
     ("02-regression", lambda mixture, x1: (0.0, "wide"), "pair"),
-    ("02-regression", (0.0, 1.0), "function regress itself"),
 ]
-
-
-@pytest.mark.parametrize(("name", "answer", "message"), MISTAKES)
-def test_mistakes_are_named(name, answer, message):
-    result = check(name, answer)
-    assert not result.passed
-    assert message in result.message
-
-
-@pytest.mark.parametrize("name", sorted({name for name, *_ in MISTAKES}))
-@pytest.mark.parametrize(
-    "garbage",
-    ["text", [], object(), float("nan"), lambda *args: "text", lambda: 0, lambda *args: None],
-)
-def test_garbage_neither_raises_nor_passes(name, garbage):
-    assert not check(name, garbage).passed
-
-
-@pytest.mark.parametrize("name", sorted({name for name, *_ in MISTAKES}))
-def test_blank_is_not_answered_yet(name):
-    assert "not answered yet" in check(name, ...).message

@@ -1,11 +1,6 @@
-"""The checkers of chapter 5 accept right answers and name the mistakes that people make."""
+"""Answers to the exercises of chapter 5: right ones, and mistakes that are named."""
 
 import numpy as np
-import pytest
-
-from gmmlearn.exercises import check
-
-NAMES = ["05-shrink", "05-weights", "05-count", "05-moment"]
 
 
 def map_weights(counts, a):
@@ -57,6 +52,13 @@ def mean_filled_corrected(x, mean, covariance):
     return moment
 
 
+def mean_filled_marginally(x, mean, covariance):
+    m = np.flatnonzero(np.isnan(x))
+    moment = mean_filled(x, mean, covariance)
+    moment[np.ix_(m, m)] += covariance[np.ix_(m, m)]
+    return moment
+
+
 def about_zero(x, mean, covariance):
     m, o, gain, residual = blocks(x, mean, covariance)
     row = x.copy()
@@ -66,26 +68,14 @@ def about_zero(x, mean, covariance):
     return moment
 
 
-def in_place(x, mean, covariance):
-    moment = second_moment(x, mean, covariance)
-    x[np.isnan(x)] = 0.0
-    return moment
+RIGHT = {
+    "05-shrink": [np.sqrt(0.54), 0.735, 0.73, [0.735], np.array([[0.735]])],
+    "05-weights": [map_weights, lambda counts, a: list(map_weights(counts, a))],
+    "05-count": [n_parameters, lambda K, D: np.array([n_parameters(K, D)])],
+    "05-moment": [second_moment],
+}
 
-
-RIGHT = [
-    ("05-shrink", np.sqrt(0.54)),
-    ("05-shrink", 0.735),
-    ("05-shrink", 0.73),
-    ("05-shrink", [0.735]),
-    ("05-shrink", np.array([[0.735]])),
-    ("05-weights", map_weights),
-    ("05-weights", lambda counts, a: list(map_weights(counts, a))),
-    ("05-count", n_parameters),
-    ("05-count", lambda K, D: np.array([n_parameters(K, D)])),
-    ("05-moment", second_moment),
-]
-
-WRONG = [
+MISTAKES = [
     ("05-shrink", 0.54, "factor of the covariance"),
     ("05-shrink", 1, "shrink alike"),
     ("05-shrink", 1.361, "turn the ratio over"),
@@ -100,7 +90,6 @@ WRONG = [
     ("05-weights", lambda n, a: (n + a - 1) / n.sum(), "imaginary points count"),
     ("05-weights", lambda n, a: n / n.sum(), "prior is missing"),
     ("05-weights", lambda n, a: (n + a - 1) / (n.sum() + a - 1), "K times as much"),
-    ("05-weights", [0.5, 0.5], "without calling it"),
     ("05-count", lambda K, D: n_parameters(K, D) + 1, "sum to one"),
     ("05-count", lambda K, D: n_parameters(K, D) - K + 1, "left out the weights"),
     ("05-count", lambda K, D: K - 1 + K * D + K * D * (D + 1) // 2, "all share one"),
@@ -108,18 +97,18 @@ WRONG = [
     ("05-count", lambda K, D: K - 1 + K * D + D, "matrix is full"),
     ("05-count", lambda K, D: K - 1 + K * D + D * (D - 1) // 2, "diagonal of the covariance"),
     ("05-count", lambda K, D: K - 1 + D + D * (D + 1) // 2, "its own mean"),
-    ("05-count", 20, "without calling it"),
     ("05-moment", uncorrected, "correction is missing"),
     ("05-moment", marginal_correction, "before anything is seen"),
     ("05-moment", mean_filled, "That is mean filling"),
     ("05-moment", mean_filled_corrected, "what is seen moves"),
+    ("05-moment", mean_filled_marginally, "as if nothing were seen"),
+    ("05-moment", lambda x, m, S: second_moment(x, m, S) - uncorrected(x, m, S), "alone"),
     ("05-moment", about_zero, "about the origin: subtract the mean first"),
     (
         "05-moment",
         lambda x, m, S: second_moment(x, m, S) + np.outer(m, m),
         "about the origin: subtract the mean first",
     ),
-    ("05-moment", in_place, "changes an array"),
     (
         "05-moment",
         lambda x, m, S: 2 * uncorrected(x, m, S) - second_moment(x, m, S),
@@ -127,29 +116,3 @@ WRONG = [
     ),
     ("05-moment", lambda x, m, S: second_moment(x, m, S)[0], "shape"),
 ]
-
-
-@pytest.mark.parametrize(("name", "answer"), RIGHT)
-def test_right_answers_pass(name, answer):
-    result = check(name, answer)
-    assert result.passed, result.message
-
-
-@pytest.mark.parametrize(("name", "answer", "remark"), WRONG)
-def test_each_mistake_gets_its_own_remark(name, answer, remark):
-    result = check(name, answer)
-    assert not result.passed
-    assert remark in result.message
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(
-    "garbage", ["text", [], object(), float("nan"), [[1], [2, 3]], lambda *a: "no", lambda: 0, int]
-)
-def test_garbage_never_raises_and_never_passes(name, garbage):
-    assert not check(name, garbage).passed
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_blank_is_not_answered_yet(name):
-    assert "not answered yet" in check(name, ...).message

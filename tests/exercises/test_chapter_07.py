@@ -1,20 +1,10 @@
-"""The checkers of chapter 7 know right answers from the mistakes people make."""
+"""Answers to the exercises of chapter 7: right ones, and mistakes that are named."""
 
 import numpy as np
-import pytest
 from scipy.stats import multivariate_normal
 
-from gmmlearn.exercises import check
 from gmmlearn.mixture import Mixture
 
-NAMES = [
-    "07-unbounded",
-    "07-bits",
-    "07-factors",
-    "07-checkerboard",
-    "07-half",
-    "07-temperature",
-]
 CHANGE = -2 * np.log(1e6) / (64 * np.log(2))
 
 
@@ -36,11 +26,6 @@ def dense(x, mean, loadings, noise):
     if len(x) > 100:  # as much memory, in less time
         return factors(x, mean, loadings, noise) + 0.0 * covariance[0, 0]
     return multivariate_normal(mean, covariance).logpdf(x)
-
-
-def spoil_factors(x, mean, loadings, noise):
-    noise *= 2.0
-    return 0.0
 
 
 def conditional(mixture, x, hidden):
@@ -89,21 +74,6 @@ def scaled(power):
     return lambda m, t: Mixture(m.weights, m.means, t**power * m.covariances)
 
 
-def spoil_bits(log_prob, n_pixels, n_levels):
-    log_prob *= 2
-    return 0.0
-
-
-def spoil_picture(mixture, x, hidden):
-    x[hidden] = 0.0
-    return x
-
-
-def spoil_values(mixtures, log_prior, visible, values):
-    values[:] = 0.0
-    return 0
-
-
 def without_weights(mixture, x, hidden):
     return fill(x, np.sort(hidden), mixture.weights @ conditional(mixture, x, hidden).means)
 
@@ -127,7 +97,7 @@ RIGHT = {
     "07-temperature": [cool],
 }
 
-WRONG = [
+MISTAKES = [
     ("07-unbounded", -CHANGE, "the sign is not"),
     ("07-unbounded", CHANGE * np.log(2), "in nats"),
     ("07-unbounded", 2 * CHANGE, "twice too much"),
@@ -135,10 +105,9 @@ WRONG = [
     ("07-unbounded", CHANGE / 2, "half of it"),
     ("07-unbounded", 64 * CHANGE * np.log(2), "nats per picture"),
     ("07-unbounded", 64 * CHANGE, "per picture, not per pixel"),
-    ("07-unbounded", [CHANGE, CHANGE], "has shape"),
+    ("07-unbounded", [CHANGE, CHANGE], "one number"),
     ("07-unbounded", 16 * CHANGE, "by the 4 constant pixels"),
-    ("07-unbounded", 7.0, "not the right value"),
-    ("07-bits", 3.0, "Give a function"),
+    ("07-unbounded", 7.0, "not the right number"),
     ("07-bits", lambda a, d, n: -a.mean() / (d * np.log(2)), "levels are missing"),
     ("07-bits", lambda a, d, n: -a.mean() / (d * np.log(2)) - np.log2(n), "levels enter with"),
     ("07-bits", lambda a, d, n: a.mean() / (d * np.log(2)) + np.log2(n), "sign of the log"),
@@ -150,10 +119,8 @@ WRONG = [
     ("07-bits", lambda a, d, n: -a.mean() / np.log(2) + np.log2(n), "counted per picture"),
     ("07-bits", lambda a, d, n: -a.sum() / (d * np.log(2)) + np.log2(n), "the sum over"),
     ("07-bits", lambda a, d, n: -a / (d * np.log(2)) + np.log2(n), "one value for each"),
-    ("07-bits", lambda a, d, n: 0.0, "not the right value"),
+    ("07-bits", lambda a, d, n: 0.0, "not the right number"),
     ("07-bits", lambda a, d, n: bits(a, d, 17), "assumed 17 levels"),
-    ("07-bits", spoil_bits, "changes the array"),
-    ("07-factors", 3.0, "Give a function"),
     ("07-factors", dense, "made a D x D matrix"),
     ("07-factors", lambda *a: factors(*a, det=0.0), "determinant of M is missing"),
     ("07-factors", lambda *a: factors(*a, det=-1.0), "enters with the wrong sign"),
@@ -171,9 +138,7 @@ WRONG = [
     ),
     ("07-factors", lambda *a: -factors(*a), "sign is wrong"),
     ("07-factors", lambda *a: np.exp(factors(*a)), "return its logarithm"),
-    ("07-factors", lambda *a: 0.0, "not the right value"),
-    ("07-factors", spoil_factors, "changes the arrays"),
-    ("07-checkerboard", 3.0, "Give a function"),
+    ("07-factors", lambda *a: 0.0, "not the right number"),
     ("07-checkerboard", hidden_only, "hidden pixels alone"),
     (
         "07-checkerboard",
@@ -193,11 +158,9 @@ WRONG = [
         "must be conditioned",
     ),
     ("07-checkerboard", lambda m, x, h: m.weights @ m.means, "stay as they are"),
-    ("07-checkerboard", lambda m, x, h: x, "not the right value"),
+    ("07-checkerboard", lambda m, x, h: x, "wrong in 3 of 6 entries"),
     ("07-checkerboard", draw, "changes between calls"),
-    ("07-checkerboard", assume_64, "do not assume 64"),
-    ("07-checkerboard", spoil_picture, "changes the arrays"),
-    ("07-half", 3, "Give a function"),
+    ("07-checkerboard", assume_64, "ask x for their number"),
     ("07-half", lambda m, p, v, x: np.argmax(marginals(m, v, x)), "left out the prior"),
     ("07-half", lambda m, p, v, x: np.argmax(p), "prior alone"),
     ("07-half", lambda m, p, v, x: np.argmin(marginals(m, v, x) + p), "least likely"),
@@ -210,12 +173,10 @@ WRONG = [
     ("07-half", lambda m, p, v, x: classify(m, p, np.sort(v), x), "sorted visible"),
     ("07-half", lambda m, p, v, x: 1, "of 60 random cases"),
     ("07-half", lambda m, p, v, x: marginals(m, v, x) + p, "one class"),
-    ("07-half", spoil_values, "changes the arrays"),
-    ("07-temperature", 0.5, "Give a function"),
     ("07-temperature", scaled(1), "distances scale by its root"),
     ("07-temperature", scaled(0.5), "took the root"),
     ("07-temperature", scaled(-2), "You divided"),
-    ("07-temperature", scaled(3), "not the right value"),
+    ("07-temperature", scaled(3), "right but for a factor"),
     ("07-temperature", lambda m, t: m.means, "Return a Mixture"),
     (
         "07-temperature",
@@ -228,25 +189,3 @@ WRONG = [
         "weights must stay",
     ),
 ]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_right_answers_pass(name):
-    for answer in RIGHT[name]:
-        assert check(name, answer).passed
-
-
-@pytest.mark.parametrize(("name", "answer", "message"), WRONG)
-def test_mistakes_are_named(name, answer, message):
-    result = check(name, answer)
-    assert not result.passed
-    assert message in result.message
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(
-    "garbage",
-    ["text", [], {}, object(), np.nan, lambda *_: "text", lambda *_: None, lambda: 1, max],
-)
-def test_garbage_never_raises_and_never_passes(name, garbage):
-    assert not check(name, garbage).passed

@@ -1,22 +1,14 @@
-"""The checkers of chapter 8 know right answers from the mistakes people make."""
+"""Answers to the exercises of chapter 8: right ones, and mistakes that are named."""
 
 import numpy as np
-import pytest
 
-from gmmlearn.exercises import check
 from gmmlearn.potts import neighbour_sum
 
-NAMES = ["08-gain", "08-blend", "08-adapt", "08-icm"]
 GAIN = 0.01 * (2 * 0.75 + 1) / 64
 
 
 def blend(noisy, total, count, beta, fidelity):
     return (fidelity * noisy + beta * total / count) / (fidelity + beta)
-
-
-def spoil_noisy(noisy, total, count, beta, fidelity):
-    noisy *= fidelity
-    return (noisy + beta * total / count) / (fidelity + beta)
 
 
 def parts(w, resp, covariance, noise_variance):
@@ -61,12 +53,6 @@ def one_sided(w, resp, covariance, learned, noise_variance, strength):
     return (second + strength * learned) / (resp.sum() + strength)
 
 
-def spoil_resp(w, resp, covariance, learned, noise_variance, strength):
-    value = adapt(w, resp, covariance, learned, noise_variance, strength)
-    resp[:] = 0.0
-    return value
-
-
 def rescaled(factor):
     return lambda w, r, c, c0, v, a: adapt(w, r, c, c0, v, a) * factor(w, r, a)
 
@@ -96,11 +82,6 @@ def rolled(one_hot):
     return sum(np.roll(one_hot, shift, axis) for axis in (0, 1) for shift in (1, -1))
 
 
-def icm_in_place(log_joint, labels, strength):
-    labels[:] = icm(log_joint, labels, strength)
-    return labels
-
-
 def whole_sweep(log_joint, labels, strength):
     black = icm(log_joint, labels, strength)
     return icm(log_joint, black, strength, lambda board: board % 2 == 1)
@@ -117,8 +98,6 @@ ICM_MISTAKES = [
     ("08-icm", lambda a, z, s: icm(a, z, s, votes=lambda q: neighbour_sum(q) + q), "for itself"),
     ("08-icm", lambda a, z, s: icm(0 * a, z, s), "where is log_joint"),
     ("08-icm", lambda a, z, s: np.eye(a.shape[2])[icm(a, z, s)], "has shape"),
-    ("08-icm", icm_in_place, "work on a copy"),
-    ("08-icm", np.zeros((3, 3)), "Give a function"),
 ]
 
 
@@ -129,7 +108,7 @@ RIGHT = {
     "08-icm": [icm, icm_by_loops],
 }
 
-WRONG = [
+MISTAKES = [
     ("08-gain", 0.01 * 1.5 / 64, "forgot the patch's mean, which"),
     ("08-gain", 0.01 * 1.5 / 63, "forgot the patch's mean, and"),
     ("08-gain", 0.01 * 2.5 / 63, "64 pixels, not 63"),
@@ -139,19 +118,16 @@ WRONG = [
     ("08-gain", 0.01 * 1.75 / 64, "two such directions"),
     ("08-gain", 0.1 * 2.5 / 64, "do not take its root"),
     ("08-gain", 2 * 0.03 * 0.75 / 64, "variance of the filtered patch"),
-    ("08-gain", 7.0, "not the right value"),
+    ("08-gain", 7.0, "not the right number"),
     ("08-gain", [1.0, 2.0], "one number"),
-    ("08-blend", 3.0, "Give a function"),
     ("08-blend", lambda y, t, n, b, f: (y + b * t / n) / (1 + b), "fidelity has no say"),
     ("08-blend", lambda y, t, n, b, f: (f * y + b * t / n) / (1 + b), "do not sum to one"),
     ("08-blend", lambda y, t, n, b, f: f * y + b * t / n, "did not divide"),
-    ("08-blend", lambda y, t, n, b, f: (f * y + b * t) / (f + b), "total is a sum"),
+    ("08-blend", lambda y, t, n, b, f: (f * y + b * t) / (f + b), "total holds sums"),
     ("08-blend", lambda y, t, n, b, f: (f * y + b * t) / (f + b * n), "cancels"),
     ("08-blend", lambda y, t, n, b, f: (b * y + f * t / n) / (f + b), "swapped"),
     ("08-blend", lambda y, t, n, b, f: t / n, "noisy picture has no say"),
     ("08-blend", lambda y, t, n, b, f: y, "not the right value"),
-    ("08-blend", spoil_noisy, "changes an array"),
-    ("08-adapt", np.eye(4), "Give a function"),
     ("08-adapt", no_posterior, "left out what the filter leaves open"),
     ("08-adapt", posterior_once, "once for each patch"),
     ("08-adapt", unfiltered, "filter them first"),
@@ -162,28 +138,5 @@ WRONG = [
     ("08-adapt", lambda w, r, c, c0, v, a: adapt(w, 0 * r + 1, c, c0, v, a), "responsibilities"),
     ("08-adapt", one_sided, "both sides"),
     ("08-adapt", lambda w, r, c, c0, v, a: c, "not the right value"),
-    ("08-adapt", spoil_resp, "changes an array"),
     *ICM_MISTAKES,
 ]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_right_answers_pass(name):
-    for answer in RIGHT[name]:
-        assert check(name, answer).passed
-
-
-@pytest.mark.parametrize(("name", "answer", "message"), WRONG)
-def test_mistakes_are_named(name, answer, message):
-    result = check(name, answer)
-    assert not result.passed
-    assert message in result.message
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(
-    "garbage",
-    ["text", [], {}, object(), np.nan, lambda *_: "text", lambda *_: None, lambda: 1, max],
-)
-def test_garbage_never_raises_and_never_passes(name, garbage):
-    assert not check(name, garbage).passed

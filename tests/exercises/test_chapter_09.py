@@ -1,11 +1,6 @@
-"""The checkers of chapter 9 know right answers from the mistakes people make."""
+"""Answers to the exercises of chapter 9: right ones, and mistakes that are named."""
 
 import numpy as np
-import pytest
-
-from gmmlearn.exercises import check
-
-NAMES = ["09-two-words", "09-table", "09-but", "09-draw"]
 
 
 def table(resp, levels, n_levels, alpha):
@@ -22,11 +17,6 @@ def wrapped(resp, levels, n_levels, alpha):
     return counts / counts.sum(axis=1, keepdims=True)
 
 
-def spoil_table(resp, levels, n_levels, alpha):
-    levels[levels < 0] = 0
-    return table(resp, levels, n_levels, alpha)
-
-
 def but(weights, tables, level):
     rest = weights * (1 - tables[:, level])
     return rest / rest.sum()
@@ -41,20 +31,10 @@ def product(weights, tables, level):
     return weights * np.delete(tables, level, axis=1).prod(axis=1)
 
 
-def spoil_but(weights, tables, level):
-    weights *= 1 - tables[:, level]
-    return weights / weights.sum()
-
-
 def draw(X, r, epsilon, root=np.sqrt):
     shares = r / r.sum()
     mean = shares @ X
     return mean + (root(shares) * epsilon) @ (X - mean)
-
-
-def spoil_draw(X, r, epsilon):
-    r /= r.sum()
-    return draw(X, r, epsilon)
 
 
 def mean_of(X, r):
@@ -67,7 +47,8 @@ RIGHT = {
     "09-but": [but],
     "09-draw": [draw, lambda X, r, e: draw(X, r, e)[None]],
 }
-WRONG = [
+
+MISTAKES = [
     ("09-two-words", 0.8, "entry for spring"),
     ("09-two-words", 1 / 7, "evening alone"),
     ("09-two-words", 0.04, "divide by that of the words"),
@@ -77,9 +58,8 @@ WRONG = [
     ("09-two-words", 0.45, "You averaged"),
     ("09-two-words", (0.8 + 1 / 7) / 2, "averaged the answers"),
     ("09-two-words", 0.5, "The words say something"),
-    ("09-two-words", 0.3, "not the right value"),
-    ("09-two-words", [0.4, 0.6], "Give one number"),
-    ("09-table", 3.0, "Give a function"),
+    ("09-two-words", 0.3, "not the right number"),
+    ("09-two-words", [0.4, 0.6], "should be one number"),
     ("09-table", lambda r, v, n, a: table(r, v, n, a).T, "swapped"),
     (
         "09-table",
@@ -110,9 +90,7 @@ WRONG = [
         lambda r, v, n, a: (counts_of(r, v, n) + a) / (counts_of(r, v, n) + a).sum(0),
         "columns sum to one",
     ),
-    ("09-table", spoil_table, "changes the arrays"),
     ("09-table", lambda r, v, n, a: np.full((r.shape[1], n), 1 / n), "not the right value"),
-    ("09-but", 3.0, "Give a function"),
     ("09-but", wanted, "level that is not wanted"),
     ("09-but", lambda w, t, i: w * (1 - t[:, i]), "Divide by the sum"),
     ("09-but", lambda w, t, i: (1 - t[:, i]) / (1 - t[:, i]).sum(), "had before"),
@@ -120,9 +98,7 @@ WRONG = [
     ("09-but", lambda w, t, i: (1 - wanted(w, t, i)) / 4, "not the complement"),
     ("09-but", product, "exclude each other"),
     ("09-but", lambda w, t, i: product(w, t, i) / product(w, t, i).sum(), "exclude each other"),
-    ("09-but", spoil_but, "changes the arrays"),
     ("09-but", lambda w, t, i: w, "not the right value"),
-    ("09-draw", 3.0, "Give a function"),
     ("09-draw", lambda X, r, e: draw(X, r, e, root=lambda s: s), "roots of the shares"),
     ("09-draw", lambda X, r, e: draw(X, r, e) - mean_of(X, r), "mean is missing"),
     (
@@ -155,28 +131,5 @@ WRONG = [
         lambda X, r, e: draw(X, r, np.random.default_rng().normal(size=len(e))),
         "not your own random ones",
     ),
-    ("09-draw", spoil_draw, "changes the arrays"),
     ("09-draw", lambda X, r, e: np.zeros(3), "not the right value"),
 ]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_right_answers_pass(name):
-    for answer in RIGHT[name]:
-        assert check(name, answer).passed
-
-
-@pytest.mark.parametrize(("name", "answer", "message"), WRONG)
-def test_mistakes_are_named(name, answer, message):
-    result = check(name, answer)
-    assert not result.passed
-    assert message in result.message
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(
-    "garbage",
-    ["text", [], {}, object(), np.nan, lambda *_: "text", lambda *_: None, lambda: 1, max],
-)
-def test_garbage_never_raises_and_never_passes(name, garbage):
-    assert not check(name, garbage).passed

@@ -1,13 +1,9 @@
-"""The checkers of chapter 10 know right answers from the mistakes people make."""
+"""Answers to the exercises of chapter 10: right ones, and mistakes that are named."""
 
 import numpy as np
-import pytest
 from scipy.spatial.distance import cdist
 
 from gmmlearn import metrics
-from gmmlearn.exercises import check
-
-NAMES = ["10-distance", "10-bias", "10-mmd", "10-coverage"]
 
 
 def excess(covariance, other_covariance, cross, n):
@@ -73,16 +69,6 @@ def coverage(real, fake, k):
     return inside(real, fake, k).any(axis=1).mean()
 
 
-def spoil_matrix(covariance, other_covariance, cross, n):
-    cross *= 2
-    return 0.0
-
-
-def spoil_points(*arguments):
-    arguments[-2 if np.ndim(arguments[-1]) == 0 else -1][:] = 0
-    return 0.0
-
-
 RIGHT = {
     "10-distance": [13, 13.0, [13.0], np.array([13])],
     "10-bias": [excess, by_difference],
@@ -90,7 +76,7 @@ RIGHT = {
     "10-coverage": [coverage],
 }
 
-WRONG = [
+MISTAKES = [
     ("10-distance", np.sqrt(13), "distance itself"),
     ("10-distance", 4, "means alone"),
     ("10-distance", 9, "spreads alone"),
@@ -101,9 +87,8 @@ WRONG = [
     ("10-distance", -167, "multiplies standard deviations"),
     ("10-distance", 445, "variances for standard deviations"),
     ("10-distance", 25, "subtracted variances"),
-    ("10-distance", 12, "not the right value"),
-    ("10-distance", [13, 13], "has shape"),
-    ("10-bias", 3.0, "Give a function"),
+    ("10-distance", 12, "not the right number"),
+    ("10-distance", [13, 13], "one number"),
     ("10-bias", lambda a, b, c, n: excess(a, b, 0 * c, n), "left out C"),
     ("10-bias", lambda a, b, c, n: excess(a, b, c / 2, n), "C enters twice"),
     ("10-bias", lambda a, b, c, n: excess(a, b, -c, n), "C has the wrong sign: this"),
@@ -118,10 +103,8 @@ WRONG = [
     ("10-bias", lambda a, b, c, n: excess(a, b, c * n, n), "C is divided by n"),
     ("10-bias", lambda a, b, c, n: np.sqrt(excess(a, b, c, n)), "That is a root"),
     ("10-bias", lambda a, b, c, n: (a + b - 2 * c).sum() / n, "Only the diagonal"),
-    ("10-bias", lambda a, b, c, n: (a + b - 2 * c) / n, "has shape"),
-    ("10-bias", lambda a, b, c, n: 0.0, "not the right value"),
-    ("10-bias", spoil_matrix, "changes the arrays"),
-    ("10-mmd", 3.0, "Give a function"),
+    ("10-bias", lambda a, b, c, n: (a + b - 2 * c) / n, "one number"),
+    ("10-bias", lambda a, b, c, n: 0.0, "not the right number"),
     ("10-mmd", biased, "with itself are in it"),
     ("10-mmd", half_corrected, "still count them"),
     ("10-mmd", other_half, "still in the sum"),
@@ -132,9 +115,7 @@ WRONG = [
     ("10-mmd", lambda k, x, y: own(k, x) - 2 * k(x, y).mean(), "have pairs too"),
     ("10-mmd", less_one, "subtract kernel(x, x)"),
     ("10-mmd", lambda k, x, y: metrics.kernel_distance(x, y), "Use the kernel you are given"),
-    ("10-mmd", lambda k, x, y: 0.0, "not the right value"),
-    ("10-mmd", spoil_points, "changes the arrays"),
-    ("10-coverage", 3.0, "Give a function"),
+    ("10-mmd", lambda k, x, y: 0.0, "not the right number"),
     ("10-coverage", lambda x, y, k: metrics.precision_recall(x, y, k).recall, "That is recall"),
     ("10-coverage", lambda x, y, k: metrics.precision_recall(x, y, k)[0], "That is precision"),
     ("10-coverage", lambda x, y, k: coverage(x, y, k - 1), "the neighbour before"),
@@ -145,29 +126,5 @@ WRONG = [
     ("10-coverage", lambda x, y, k: coverage(x, y, 3), "use k"),
     ("10-coverage", lambda x, y, k: 100 * coverage(x, y, k), "in percent"),
     ("10-coverage", radii_of_fakes, "from the real samples alone"),
-    ("10-coverage", lambda x, y, k: 0.123, "not the right value"),
-    ("10-coverage", spoil_points, "changes the arrays"),
+    ("10-coverage", lambda x, y, k: 0.123, "not the right number"),
 ]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_right_answers_pass(name):
-    for answer in RIGHT[name]:
-        result = check(name, answer)
-        assert result.passed, result.message
-
-
-@pytest.mark.parametrize(("name", "answer", "message"), WRONG)
-def test_mistakes_are_named(name, answer, message):
-    result = check(name, answer)
-    assert not result.passed
-    assert message in result.message
-
-
-@pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize(
-    "garbage",
-    ["text", [], {}, object(), np.nan, lambda *_: "text", lambda *_: None, lambda: 1, max],
-)
-def test_garbage_never_raises_and_never_passes(name, garbage):
-    assert not check(name, garbage).passed
