@@ -41,6 +41,7 @@ FLOORS = [
         "deep.batches",
         "deep.checkpoints",
         "deep.networks",
+        "deep.pacgan",
         "deep.devices",
         "deep.prior",
     },
