@@ -48,7 +48,7 @@ FLOORS = [
     {"deep.running"},
     {"deep.training"},
     {"deep.autoencoder", "deep.flows", "deep.gan"},
-    {"deep.linear_vae", "deep.gmm_vae"},
+    {"deep.linear_vae", "deep.gmm_vae", "deep.budgets"},
     {"exercises"},
 ]
 # What the lesson may import from outside.
