@@ -7,6 +7,7 @@ and renamed: a run that is killed, at whatever moment, leaves the old file or th
 
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 import torch
@@ -104,7 +105,8 @@ def _pack(value, place, tensors):
         tensors[place] = value.detach().cpu().clone().contiguous()  # tied weights become two
         return {"tensor": place}
     if isinstance(value, dict):  # as pairs: JSON would turn Adam's whole numbers into strings
-        return {"dict": [[k, _pack(v, f"{place}/{k}", tensors)] for k, v in value.items()]}
+        kind = "counter" if isinstance(value, Counter) else "dict"
+        return {kind: [[k, _pack(v, f"{place}/{k}", tensors)] for k, v in value.items()]}
     if isinstance(value, list | tuple):
         packed = [_pack(v, f"{place}/{i}", tensors) for i, v in enumerate(value)]
         return {"tuple" if isinstance(value, tuple) else "list": packed}
@@ -123,8 +125,9 @@ def _unpack(value, file):
     ((kind, content),) = value.items()
     if kind == "tensor":
         return file.get_tensor(content).clone()  # the file's own memory may go
-    if kind == "dict":
-        return {k: _unpack(v, file) for k, v in content}
+    if kind in ("dict", "counter"):
+        parts = {k: _unpack(v, file) for k, v in content}
+        return parts if kind == "dict" else Counter(parts)
     parts = [_unpack(v, file) for v in content]
     return tuple(parts) if kind == "tuple" else parts
 

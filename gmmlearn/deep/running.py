@@ -1,5 +1,6 @@
 """A training run: its state, a copy of the last good one, and what was met on the way."""
 
+import copy
 from time import perf_counter
 from typing import NamedTuple
 
@@ -235,7 +236,10 @@ def _copied(tree):
     if isinstance(tree, torch.Tensor):
         return tree.detach().clone()
     if isinstance(tree, dict):
-        return {key: _copied(value) for key, value in tree.items()}
+        same = copy.copy(tree)  # some are counters, and must stay so
+        for key, value in tree.items():
+            same[key] = _copied(value)
+        return same
     if isinstance(tree, list | tuple):
         return type(tree)(_copied(value) for value in tree)
     return tree
