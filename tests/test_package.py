@@ -43,12 +43,13 @@ FLOORS = [
         "deep.networks",
         "deep.pacgan",
         "deep.devices",
+        "deep.elbo",
         "deep.prior",
     },
     {"deep.running"},
     {"deep.training"},
     {"deep.autoencoder", "deep.flows", "deep.gan"},
-    {"deep.linear_vae", "deep.gmm_vae", "deep.budgets"},
+    {"deep.completion", "deep.linear_vae", "deep.gmm_vae", "deep.budgets"},
     {"exercises"},
 ]
 # What the lesson may import from outside.
