@@ -60,9 +60,26 @@ def leave(*arguments):
     raise SystemExit
 
 
-@pytest.mark.parametrize("answer", [leave, lambda p, q: 1 / 0])
-def test_functions_that_raise_are_reported(answer):
-    assert "could not be used" in check("01-kl", answer).message
+def divide(p, q):
+    return 1 / 0
+
+
+def divide_inside(p, q):
+    p.marginal([0])
+    return divide(p, q)
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (divide, "Your function fails in its line 2: ZeroDivisionError: division by zero"),
+        (divide_inside, "Your function fails in its line 3: ZeroDivisionError: division by zero"),
+        (leave, "Your function fails in its line 2: SystemExit: "),
+        (lambda: 1, "Your answer could not be used: TypeError: "),
+    ],
+)
+def test_functions_that_raise_are_reported(answer, said):
+    assert said in check("01-kl", answer).message
 
 
 @pytest.mark.usefixtures("toy")
@@ -85,6 +102,8 @@ def test_unknown_exercise_is_named(name):
     ("answer", "message"),
     [
         ([1.0, 2.0 + 1e-9], None),
+        ([1.0, 2.03], "is close, within two percent, but not equal."),
+        ([100.0, 200.0], "is a hundred times too large: give a share, not percent."),
         (np.array([1, 2]), None),
         ([1.0, 2.1], "has the right shape, but not the right value."),
         ([-1.0, -2.0], "has the wrong sign."),
@@ -129,6 +148,7 @@ def test_mismatch_names_exchanged_axes_and_takes_one_number_in_brackets():
     assert mismatch([3.0], 2.0, "the mean") == "The mean is not the right number."
     fault = mismatch([2.0, 2.0], 2.0, "the mean")
     assert fault == "The mean should be one number, not an array of shape (2,)."
+    assert mismatch(-2.0, 2.0, "the mean") == "The mean has the wrong sign."
 
 
 def test_mismatch_takes_tensors():

@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pkgutil import iter_modules
+from traceback import walk_tb
 
 from gmmlearn.exercises.judging import call, diagnose, function_fault, mismatch
 
@@ -129,10 +130,19 @@ def _judge(name, answer):
     try:
         fault = _EXERCISES[name].checker(answer)
     except (Exception, SystemExit) as error:  # a learner's function may do anything
-        fault = f"Your answer could not be used: {type(error).__name__}: {error}"
+        fault = f"{_place(error, answer)}: {type(error).__name__}: {error}"
     if fault is None:
         _MISSES.pop(name, None)
         return True, f"{name}: correct."
     _MISSES[name] = _MISSES.get(name, 0) + 1
     hint = f"\nHint: {_EXERCISES[name].hint}" if _MISSES[name] > 1 else ""
     return False, f"{name}: not yet. {fault}{hint}"
+
+
+def _place(error, answer):
+    """Say where in the answer an error was raised, as far as that is known."""
+    code = getattr(answer, "__code__", None)
+    lines = [line for frame, line in walk_tb(error.__traceback__) if frame.f_code is code]
+    if not lines:
+        return "Your answer could not be used"
+    return f"Your function fails in its line {lines[-1] - code.co_firstlineno + 1}"

@@ -214,6 +214,8 @@ def _whiten_fault(Z, X):
             return "That stretches the cloud once more: the map has to be inverted."
         if np.allclose(np.diag(covariance), 1.0, atol=1e-6):
             return "The variances are 1, but the features are still correlated."
+        if _close(covariance / covariance[0, 0], identity):
+            return "The covariance of the result is the identity but for a factor."
         return "The covariance of the result is not the identity."
     linear = centred @ np.linalg.lstsq(centred, Z, rcond=None)[0]
     if not np.allclose(linear, Z, atol=1e-6):

@@ -78,6 +78,9 @@ def _boundary(answer):
         "You squared the variance; the argument is s^2 already.": variance**2 / (2 * a) * log_odds,
         "You are off by a factor of 2: multiply out (x + a)^2 - (x - a)^2 again.": 2 * expected,
         "You are off by a factor of one half: mind the 1/2 in the exponent.": expected / 2,
+        "The ratio of a and the variance is upside down: more spread moves the boundary further.": (
+            2 * a / variance * log_odds
+        ),
         "Use the natural logarithm: the exponents in a density are powers of e.": (
             expected / np.log(10.0)
         ),
@@ -85,8 +88,9 @@ def _boundary(answer):
             variance / (2 * a) * np.log(weight)
         ),
     }
+    given = np.ravel(given)
     mistakes = [(wrong, sentence) for sentence, wrong in mistakes.items()]
-    return diagnose(np.ravel(given), expected, "the array of six boundaries", mistakes)
+    return diagnose(given, expected, "the list of boundaries in six random cases", mistakes)
 
 
 @exercise(

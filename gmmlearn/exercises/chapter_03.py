@@ -103,9 +103,11 @@ def gap(answer):
             with np.errstate(divide="ignore", invalid="ignore"):
                 reverse = np.sum(posterior * np.log(posterior / q)) / len(X)
                 each = q * np.log(q / posterior)
+                cross = -np.sum(q * np.log(posterior)) / len(X)
                 prior = np.sum(q * np.log(q / mixture.weights)) / len(X)
             mistakes = [
                 (expected * len(X), "That is the sum over the points; the bound is a mean."),
+                (cross, "The entropy of q is missing: take the logarithm of a ratio."),
                 (each.sum(axis=1), "Those are the divergences of the points one by one: average "
                  "them."),
                 (each, "Those are the single terms: sum over k, average over n."),
@@ -157,6 +159,10 @@ def spherical(answer):
              "k answers for fewer."),
             (around_all / (counts * n_features), "You measured distances from the mean of all "
              "points, not from the component's own mean."),
+            (totals / ((counts - 1) * n_features), "You divided by N_k - 1: the bound's maximum "
+             "divides by N_k."),
+            (full.mean(axis=(1, 2)), "You averaged all entries of the covariance: only variances, "
+             "on its diagonal, count."),
             (squares.mean(axis=0) / n_features, "Every point counts in full for every component: "
              "where are the responsibilities?"),
         ]  # fmt: skip

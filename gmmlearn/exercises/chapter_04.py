@@ -19,6 +19,8 @@ def cost(answer):
         return "Give three numbers: (factor of the solves, factor of the factorisations, N)."
     if (solves, factorisations) == (8, 4):
         return "The two factors are exchanged."
+    if (solves, factorisations) == (2, 3):
+        return "Those are the powers of D: what does doubling D make of each power?"
     if solves != 4:
         if solves == 2:
             return "Solves: twice as long a point also means rows of the factor twice as long."

@@ -157,6 +157,8 @@ def _compare_merge(value, one, two, together, offset, total):
         plain = (one[1] + two[1]) / 2
         unequal = "The mean: both means weigh the same in yours, whatever the counts."
         fault = diagnose(mean, together.mean(axis=0) + offset, "the mean", [
+            (one[1], "The mean is that of the first set alone: is a share rounded down to zero?"),
+            (total * together.mean(axis=0), "Divide the sum of both by the count of all points."),
             (plain, unequal), (one[1] + two[1], "Means do not add: weigh them by their counts."),
         ] if not offset else [])  # fmt: skip
     if fault is None:

@@ -38,6 +38,8 @@ def _unbounded(answer):
         return "That is twice too much: look at the factor in front of the log-determinant."
     if _close(answer, expected / 4, 0.02):
         return "That is the change that one constant pixel makes; there are more."
+    if any(_close(answer, wrong / np.log(10.0), 0.02) for wrong in (expected, -nats / 64)):
+        return "That is with the logarithm to base 10: a density holds the natural one."
     if _close(answer, expected / 2, 0.02):
         return "That is half of it: does the factor one half, or a root, enter twice?"
     if _close(answer, -nats, 0.02):

@@ -119,10 +119,14 @@ def _difference(numbers, expected, allowed):
     def equal(left, right):
         return np.abs(left - right).max() <= allowed
 
-    if expected.size == 1:
-        return "is not the right number" if expected.shape == () else "is not the right value"
     if equal(numbers, -expected):
         return "has the wrong sign"
+    if equal(numbers, 100 * expected):
+        return "is a hundred times too large: give a share, not percent"
+    if np.abs(numbers - expected).max() < 0.02 * np.abs(expected).max():
+        return "is close, within two percent, but not equal"
+    if expected.size == 1:
+        return "is not the right number" if expected.shape == () else "is not the right value"
     if expected.ndim == 2 and numbers.shape == numbers.T.shape and equal(numbers, expected.T):
         return "is transposed: rows and columns are exchanged"
     if (

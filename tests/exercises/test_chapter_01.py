@@ -148,6 +148,11 @@ MISTAKES = [
     ("01-whiten", transpose_forgotten, "transpose the factor"),
     ("01-whiten", lambda X: None, "returns None"),
     ("01-whiten", lambda X: X - X.mean(0), "not the identity"),
+    (
+        "01-whiten",
+        lambda X: np.linalg.svd(X - X.mean(0), full_matrices=False)[0],
+        "identity but for a factor",
+    ),
     ("01-whiten", lambda X: whitened(X)[1:], "shape"),
     ("01-whiten", unrelated, "no linear map"),
 ]

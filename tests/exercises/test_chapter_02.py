@@ -143,6 +143,7 @@ MISTAKES = [
     ("02-boundary", lambda w, a, v: abs(boundary(w, a, v)), "other side"),
     ("02-boundary", lambda w, a, v: 0.0, "midpoint"),
     ("02-boundary", lambda w, a, v: boundary(w, a, v**2), "squared the variance"),
+    ("02-boundary", lambda w, a, v: 2 * a / v * np.log(w / (1 - w)), "upside down"),
     ("02-boundary", lambda w, a, v: a, "right value"),
     ("02-boundary", lambda w, a, v: boundary(w, a, v) / np.log(10), "natural logarithm"),
     ("02-boundary", lambda w, a, v: "here", "one number"),

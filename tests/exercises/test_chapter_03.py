@@ -29,6 +29,10 @@ def gap_of_each_term(X, resp, mixture):
     return resp * (np.log(resp) - em.e_step(X, mixture)[1])
 
 
+def cross_entropy(X, resp, mixture):
+    return -np.sum(resp * em.e_step(X, mixture)[1]) / len(X)
+
+
 def gap_of_each_point(X, resp, mixture):
     return gap_of_each_term(X, resp, mixture).sum(axis=1)
 
@@ -109,6 +113,7 @@ MISTAKES = [
     ("03-gap", lambda X, q, m: gap(X, q, m) / q.shape[1], "averaged over the components"),
     ("03-gap", lambda X, q, m: -gap(X, q, m), "sign"),
     ("03-gap", reverse_gap, "exchanged"),
+    ("03-gap", cross_entropy, "entropy of q is missing"),
     ("03-gap", gap_of_each_point, "one by one"),
     ("03-gap", gap_of_each_term, "single terms"),
     ("03-gap", gap_from_the_prior, "prior weights"),
@@ -124,6 +129,8 @@ MISTAKES = [
     ("03-spherical", lambda X, r: variances(X, r) * X.shape[1], "all D directions"),
     ("03-spherical", lambda X, r: variances(X, r) * r.mean(axis=0), "number of all points"),
     ("03-spherical", around_the_sample_mean, "component's own mean"),
+    ("03-spherical", lambda X, r: variances(X, r) * r.sum(0) / (r.sum(0) - 1), "N_k - 1"),
+    ("03-spherical", lambda X, r: em.m_step(X, r).covariances.mean((1, 2)), "on its diagonal"),
     ("03-spherical", unweighted, "where are the responsibilities"),
     ("03-spherical", lambda X, r: em.m_step(X, r).covariances, "has shape"),
     ("03-kmeans", lambda X, means: groups(X, means).argmax(axis=1), "groups, the E-step"),

@@ -89,6 +89,7 @@ MISTAKES = [
     ("04-cost", 16, "three numbers"),
     ("04-cost", ("four", 8, 16), "three numbers"),
     ("04-cost", (8, 4, 16), "exchanged"),
+    ("04-cost", (2, 3, 16), "powers of D:"),
     ("04-cost", (2, 8, 16), "twice as long"),
     ("04-cost", (3, 8, 16), "factor of the solves"),
     ("04-cost", (4, 4, 16), "sum of up to D"),
@@ -144,5 +145,5 @@ MISTAKES = [
     ("04-weighted", lambda X, r, w: divided(X, r, w, "means"), "means are sums with"),
     ("04-weighted", lambda X, r, w: divided(X, r, w, "covariances"), "covariances are sums"),
     ("04-weighted", lambda X, r, w: weighted(X[:, :1], r, w), "shape"),
-    ("04-weighted", lambda X, r, w: X + "text", "could not be used"),
+    ("04-weighted", lambda X, r, w: X + "text", "fails in its line 1"),
 ]

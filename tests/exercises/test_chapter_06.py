@@ -19,6 +19,10 @@ def merge(one, two, between=None, shared=None, scale=1.0):
     return count, one[1] + share * apart, scale * covariance
 
 
+def sum_of_means(one, two):
+    return one[0] + two[0], one[0] * one[1] + two[0] * two[1], one[2]
+
+
 def unbiased(one, two):
     count = one[0] + two[0]
     return merge(one, two, scale=count / (count - 1))
@@ -86,6 +90,8 @@ MISTAKES = [
         "weigh the same",
     ),
     ("06-merge", lambda one, two: (one[0] + two[0], one[1] + two[1], 1), "do not add"),
+    ("06-merge", lambda one, two: (one[0] + two[0], one[1], one[2]), "rounded down to zero"),
+    ("06-merge", sum_of_means, "count of all points"),
     ("06-merge", lambda one, two: merge(one, two, between=0.0), "lacks the spread"),
     ("06-merge", lambda one, two: (*merge(one, two)[:2], one[2] + two[2]), "do not add"),
     ("06-merge", lambda one, two: merge(one, two, between=0.0, shared=0.5), "and add the spread"),

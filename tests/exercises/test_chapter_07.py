@@ -103,6 +103,8 @@ MISTAKES = [
     ("07-unbounded", 2 * CHANGE, "twice too much"),
     ("07-unbounded", CHANGE / 4, "one constant pixel"),
     ("07-unbounded", CHANGE / 2, "half of it"),
+    ("07-unbounded", -2 * 6 / 64, "base 10"),
+    ("07-unbounded", -2 * 6 / (64 * np.log(2)), "base 10"),
     ("07-unbounded", 64 * CHANGE * np.log(2), "nats per picture"),
     ("07-unbounded", 64 * CHANGE, "per picture, not per pixel"),
     ("07-unbounded", [CHANGE, CHANGE], "one number"),

@@ -53,7 +53,10 @@ GARBAGE = [
     np.linalg.inv,
 ]
 # What is said of any wrong value.
-UNSPECIFIC = "right (value|number)|shape|one number|not be used|right but for|entries, the first"
+UNSPECIFIC = re.compile(
+    "right (value|number)|shape|one number|could not be used|fails in its line|right but for|"
+    "entries, the first|in another order|within two percent|not percent"
+)
 
 
 def leave(*arguments):
@@ -112,15 +115,15 @@ def test_mistakes_are_named_and_the_second_one_gets_the_hint(name, answer, said)
 def test_at_least_three_mistakes_are_told_apart(name):
     unspecific = {first_message(name, garbage) for garbage in GARBAGE}
     specific = set(messages(name)) - unspecific
-    assert len({m for m in specific if not re.search(UNSPECIFIC, m)}) >= 3, specific
+    assert len({m for m in specific if not UNSPECIFIC.search(m)}) >= 3, specific
 
 
 @pytest.mark.parametrize("name", NAMES)
-@pytest.mark.parametrize("garbage", GARBAGE)
-def test_garbage_neither_raises_nor_passes(name, garbage):
-    result = check(name, garbage)
-    assert not result.passed
-    assert result.message.startswith(f"{name}: not yet. ")
+def test_garbage_neither_raises_nor_passes(name):
+    for garbage in GARBAGE:
+        result = check(name, garbage)
+        assert not result.passed, garbage
+        assert result.message.startswith(f"{name}: not yet. "), garbage
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -216,6 +219,13 @@ def bracketed(value):
     return np.array([value]) if isinstance(value, int | float | np.number) else value
 
 
+def rounded(value):
+    """Return one number with two significant digits where it is not whole."""
+    if isinstance(value, float | np.floating) and value != round(value):
+        return float(f"{value:.2g}")
+    return tuple(map(rounded, value)) if type(value) in (list, tuple) else value
+
+
 def tensors(value):
     """Return `value` with torch tensors for arrays."""
     torch = pytest.importorskip("torch")
@@ -234,6 +244,12 @@ def test_right_answers_pass_in_another_form(name, answer, form):
     else:
         reshaped = form(answer)
     result = check(name, reshaped)
+    assert result.passed, result.message
+
+
+@pytest.mark.parametrize(("name", "answer"), [row for row in RIGHT if not callable(row[1])])
+def test_two_digits_will_do_in_a_prediction(name, answer):
+    result = check(name, rounded(answer))
     assert result.passed, result.message
 
 
