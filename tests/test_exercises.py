@@ -102,7 +102,7 @@ def test_unknown_exercise_is_named(name):
     ("answer", "message"),
     [
         ([1.0, 2.0 + 1e-9], None),
-        ([1.0, 2.03], "is close, within two percent, but not equal."),
+        ([1.0, 2.03], "is close, within five percent, but not equal."),
         ([100.0, 200.0], "is a hundred times too large: give a share, not percent."),
         (np.array([1, 2]), None),
         ([1.0, 2.1], "has the right shape, but not the right value."),

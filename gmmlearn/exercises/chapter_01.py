@@ -85,6 +85,8 @@ def _kl_fault(value, p, q):
         "The log-determinants have the wrong sign.": right - log_dets,
         "The log-determinant of a covariance is twice that of its Cholesky factor.": right
         - 0.25 * log_dets,
+        "The trace of L_q^-1 L_p is not that of Sigma_q^-1 Sigma_p: square its entries.": right
+        + 0.5 * (_trace_of_factors(p, q) - trace),
         "The trace is that of the other direction: the inverse belongs to q.": right
         + 0.5 * (backward[0] - trace),
         "You forgot the distance of the means.": right - 0.5 * distance,
@@ -94,6 +96,11 @@ def _kl_fault(value, p, q):
         "That is in bits; give nats, with the natural logarithm.": right / np.log(2.0),
     }
     return diagnose(value, right, "the divergence", [(v, k) for k, v in mistakes.items()])
+
+
+def _trace_of_factors(p, q):
+    """Return the trace that forgets to square."""
+    return np.trace(np.linalg.solve(q.covariance_cholesky, p.covariance_cholesky))
 
 
 def _kl_terms(p, q):

@@ -76,6 +76,7 @@ def _boundary(answer):
             np.sqrt(variance) / (2 * a) * log_odds
         ),
         "You squared the variance; the argument is s^2 already.": variance**2 / (2 * a) * log_odds,
+        "The variance is missing: components with more spread overlap more.": log_odds / (2 * a),
         "You are off by a factor of 2: multiply out (x + a)^2 - (x - a)^2 again.": 2 * expected,
         "You are off by a factor of one half: mind the 1/2 in the exponent.": expected / 2,
         "The ratio of a and the variance is upside down: more spread moves the boundary further.": (
@@ -111,6 +112,11 @@ def _log_mean_exp(answer):
         given = _numbers(value, allow_infinite=True)
         if given is not None and given.shape == ():
             return "You averaged over the whole array. Take the mean with axis=-1, row by row."
+        if given is not None and given.shape in ((6, 1), (6, 6)):
+            return (
+                f"The result has shape {given.shape}: keepdims keeps an axis of length one, which "
+                "has to go where the maxima are added."
+            )
         if given is None or given.shape != (6,):
             shape = None if given is None else given.shape
             return (
@@ -120,6 +126,7 @@ def _log_mean_exp(answer):
         total, largest = logsumexp(terms, axis=-1), terms.max(axis=-1)
         expected = total - np.log(4)
         mistakes = {
+            "Add the maximum back: the shift must not change the result.": expected - largest,
             "You took the sum, not the mean: K is missing.": total,
             "You divided the logarithm by K. The mean divides inside the logarithm.": total / 4,
             "That is the mean of the logarithms, not the logarithm of the mean.": terms.mean(-1),

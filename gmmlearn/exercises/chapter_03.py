@@ -64,9 +64,9 @@ def identical(answer):
         ((1.0, 0.0, 0.0), "The heaviest component does not take all: a responsibility is a share, "
          "and shares do not sharpen when all densities are equal."),
     ]  # fmt: skip
-    fault = diagnose(weights, (0.5, 0.3, 0.2), "the array of weights", mistakes)
+    fault = diagnose(weights, (0.5, 0.3, 0.2), "the array of weights", mistakes, rtol=0.01)
     if fault is not None and weights.shape == (3,):
-        if not np.isclose(weights.sum(), 1.0):
+        if not np.isclose(weights.sum(), 1.0, atol=0.02):
             return "Weights sum to one; yours do not."
         if _same(np.sort(weights), (0.2, 0.3, 0.5)):
             return "Right numbers, wrong order."
@@ -107,6 +107,10 @@ def gap(answer):
                 prior = np.sum(q * np.log(q / mixture.weights)) / len(X)
             mistakes = [
                 (expected * len(X), "That is the sum over the points; the bound is a mean."),
+                (expected * len(X) / q.shape[1], "You added over the points and averaged over the "
+                 "components: exchange the two."),
+                (len(X) * log_prob - (log_prob - expected), "You subtracted a mean from a sum: "
+                 "both are to be in nats per point."),
                 (cross, "The entropy of q is missing: take the logarithm of a ratio."),
                 (each.sum(axis=1), "Those are the divergences of the points one by one: average "
                  "them."),
@@ -161,6 +165,8 @@ def spherical(answer):
              "points, not from the component's own mean."),
             (totals / ((counts - 1) * n_features), "You divided by N_k - 1: the bound's maximum "
              "divides by N_k."),
+            (np.diagonal(full, axis1=1, axis2=2), "Those are D variances for each component; here "
+             "one serves all directions."),
             (full.mean(axis=(1, 2)), "You averaged all entries of the covariance: only variances, "
              "on its diagonal, count."),
             (squares.mean(axis=0) / n_features, "Every point counts in full for every component: "

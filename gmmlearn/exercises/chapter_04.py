@@ -70,6 +70,8 @@ def excess(answer):
             (offset**2, "Those squares stand on the diagonal of the excess, which is a matrix."),
             (np.outer(mean, mean) - np.outer(point, point), products),
             (np.outer(point, point) - np.outer(mean, mean), products),
+            (np.outer(mean, mean) - 2 * np.outer(mean, point) + np.outer(point, point),
+             "There are two mixed products, and they differ: the order counts in a matrix."),
             (np.outer(mean, mean), "That is the excess about zero: where is the point?"),
             (offset, "That is how far the centre is off; the excess is quadratic in it."),
         ]  # fmt: skip
@@ -118,6 +120,9 @@ def chances(answer):
         mistakes += [(wrong / wrong.sum(), remark) for wrong, remark in mistakes]
         fault = diagnose(value, expected, "the array of probabilities", mistakes)
         if fault is not None:
+            value = np.asarray(value, dtype=float)
+            if value.shape == (20,) and nearest[value.argmax()] < np.median(nearest):
+                return "Points near a centre are the likeliest in yours; the far ones should be."
             return fault
     return None
 
@@ -180,6 +185,7 @@ def _compare(value, X, resp, sample_weight):
     ]
     columns = resp * sample_weight[:, None]
     factor = columns.sum(axis=0) / resp.sum(axis=0)
+    numpys = np.array([np.cov(X.T, aweights=column) for column in columns.T])
     divided = "The {} are sums with the weights, divided by counts without them."
     parts = {
         "mixing weights": value.weights,
@@ -193,8 +199,15 @@ def _compare(value, X, resp, sample_weight):
         if what == "covariances":
             if _is_raised(given, expected[i]):
                 return "You add a variance to the diagonals (reg_covar); the M-step here has none."
+            counts = columns.sum(axis=0)[:, None, None]
             mistakes += [
                 (factor[:, None, None] * expected[i], divided.format(what)),
+                (numpys, "np.cov corrects for an estimated mean; an M-step does not: ddof=0."),
+                (counts / (counts - 1) * expected[i], "You divided by the total weight minus one."),
+                (
+                    _about(X, columns, 0 * expected[1]),
+                    "These are second moments about the origin: where do the means go?",
+                ),
                 (_about(X, resp, expected[1]), wrong[0][1].format(what)),
                 (
                     _about(X, columns * sample_weight[:, None], expected[1]),

@@ -1,5 +1,7 @@
 """Chapter 5: know when EM goes wrong."""
 
+from itertools import product
+
 import numpy as np
 
 from gmmlearn.exercises import call, diagnose, exercise, function_fault
@@ -19,6 +21,13 @@ def shrink(answer):
         (1 / np.sqrt(seen), "Mean filling cannot make features more alike: turn the ratio over."),
         (np.sqrt(0.4 * 0.1), "Those are the shares of holes; use the shares that are seen."),
         (0.4 * 0.1, "Those are the shares of holes; use the shares that are seen."),
+        (seen**2, "That is too far down: divide the covariance by both standard deviations."),
+        *(
+            (one**power, "Both features have holes: the shares of both enter.")
+            for one in (0.6, 0.9)
+            for power in (1.0, 0.5)
+        ),
+        (1 - 0.4 - 0.1, "Holes fall independently of one another: shares multiply."),
         (0.5 * (0.6 + 0.9), "Do not average the shares: a product needs both entries."),
     ]
     return diagnose(answer, np.sqrt(seen), "the factor", mistakes, rtol=1e-2)
@@ -49,6 +58,14 @@ def weights(answer):
             ((counts + a - 1.0) / (counts.sum() + a - 1.0), "Each of K components gets imaginary "
              "points: the total grows by K times as much."),
         ]  # fmt: skip
+        imagined = n_components * a
+        mistakes += [
+            (raised / (counts.sum() + imagined), "Numerator and total disagree: both have a - 1."),
+            ((counts + a) / (counts + a - 1).sum(), "Numerator and total disagree: both have "
+             "a - 1."),
+            ((counts - a + 1) / (counts - a + 1).sum(), "The imaginary points are taken away, not "
+             "added: mind the sign."),
+        ]  # fmt: skip
         fault = diagnose(value, raised / raised.sum(), "the array of weights", mistakes)
         if fault is not None:
             return fault
@@ -65,29 +82,40 @@ def count(answer):
     fault = function_fault(answer, "n_parameters(K, D)")
     if fault is not None:
         return fault
-    for K, D in [(3, 4), (5, 2), (2, 7), (1, 3)]:
-        value, fault = call(answer, K, D)
-        if fault is not None:
-            return fault
-        in_means, in_covariance = K * D, D * (D + 1) // 2
-        right = K - 1 + in_means + in_covariance
-        mistakes = [
-            (right + 1, "The last weight follows from the others: they sum to one."),
-            (right - K + 1, "You left out the weights."),
-            (right + (K - 1) * in_covariance, "That is one covariance for each component; here "
-             "all share one."),
-            (right - in_covariance + D * D, "The covariance is symmetric: entries below the "
-             "diagonal are not free."),
-            (right - in_covariance + D, "That is one variance for each feature; the matrix is "
-             "full."),
-            (right - in_covariance + D * (D - 1) // 2, "The diagonal of the covariance is free, "
-             "too."),
-            (right - in_means + D, "Each component has its own mean."),
-        ]  # fmt: skip
-        fault = diagnose(value, right, "the number of parameters", mistakes)
-        if fault is not None:
-            return fault
-    return None
+    K, D = np.array([(3, 4), (5, 2), (2, 7), (1, 3)]).T
+    values = [call(answer, *map(int, case)) for case in zip(K, D, strict=True)]
+    fault = next((fault for _, fault in values if fault is not None), None)
+    if fault is not None:
+        return fault
+    values = [np.squeeze(value) for value, _ in values]
+    symmetric = "The covariance is symmetric: entries below the diagonal are not free."
+    # Each part as it should be, and as people have it; several may be wrong at once.
+    weights = [
+        (K - 1, None),
+        (K, "The last weight follows from the others: they sum to one."),
+        (0 * K, "You left out the weights."),
+    ]
+    means = [
+        (K * D, None),
+        (D, "Each component has its own mean."),
+        (0 * D, "Where are the means?"),
+    ]
+    one = [
+        (D * (D + 1) // 2, None),
+        (D * D, symmetric),
+        (D, "That is one variance for each feature; the matrix is full."),
+        (D * (D - 1) // 2, "The diagonal of the covariance is free, too."),
+        (0 * D, "Where is the covariance?"),
+    ]
+    shared = "That is one covariance for each component; here all share one."
+    covariances = one + [(K * entries, shared) for entries, _ in one[:4]]
+    mistakes = []
+    for parts in product(weights, means, covariances):
+        remarks = [remark for _, remark in parts if remark]
+        mistakes.append((len(remarks), sum(number for number, _ in parts), *remarks[:1]))
+    mistakes.sort(key=lambda mistake: mistake[0])  # one fault explains more than two do
+    right = mistakes[0][1]
+    return diagnose(values, right, "the list of four counts", [m[1:] for m in mistakes[1:]])
 
 
 @exercise(

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gmmlearn.exercises import call, diagnose, exercise, function_fault
+from gmmlearn.exercises import call, diagnose, exercise, function_fault, mismatch
 
 EARLIER = "That product runs over earlier steps; they cannot touch a batch that is yet to come."
 
@@ -23,7 +23,7 @@ def count(answer):
     except (TypeError, ValueError):
         return give
     if full != 2145:
-        if full == 64 * 64 + 64 + 1:
+        if full in (4096, 4160, 4161):
             return "P full: x_i x_j and x_j x_i are one feature, not two."
         if full in (2080, 2144, 2081, 2016, 2017):
             return "P full: there are squares and pairs, linear features, and the constant."
@@ -68,6 +68,9 @@ def back(answer):
             given = [float(np.squeeze(number)) for number in value]
         except (TypeError, ValueError):
             return "back should return three numbers: (weight, mean, variance)."
+        right = (weight, mean, variance)
+        if "another order" in (mismatch(given, right, "it") or ""):
+            return "Right numbers in another order: (weight, mean, variance)."
         if len(given) != 3:
             return "back should return three numbers: (weight, mean, variance)."
         fault = _compare_back(given, weight, mean, variance)
@@ -100,6 +103,7 @@ def _compare_back(given, weight, mean, variance):
             (weight * np.exp(-2 * square), "The squared mean enters the weight with the wrong "
              "sign."),
             (weight / np.sqrt(2 * np.pi), "The weight lacks the 2 pi."),
+            (weight * std, "The determinant enters the weight by its root: halve its logarithm."),
             (weight / std, "The weight lacks the determinant, here the variance."),
             (weight / np.sqrt(2 * np.pi * variance), "The weight lacks the factor in front of the "
              "exponential."),
@@ -137,7 +141,7 @@ def merge(answer):
         if fault is not None:
             return fault
         try:
-            count, mean, covariance = value
+            count, mean, covariance = tuple(value) if not isinstance(value, dict) else ()
         except (TypeError, ValueError):
             return "merge should return a triple: (count, mean, covariance)."
         fault = _compare_merge((count, mean, covariance), one, two, together, offset, sum(sizes))
@@ -168,6 +172,10 @@ def _compare_merge(value, one, two, together, offset, total):
             ((one[2] + two[2]) / 2, "Weigh the covariances by their counts, and add the spread "
              "between the means."),
             ((one[2] + two[2]) / 2 + between, "Weigh the covariances by their counts."),
+            (within + total * between, "The spread between the means is divided by the square of "
+             "the count: it takes both shares."),
+            (within + np.trace(between), "You added a number to all entries: the outer product of "
+             "the difference is a matrix."),
             (within + outer, "The spread between the means has the wrong factor."),
             (within + outer / 4, "The spread between the means depends on the counts."),
             (total * (within + between), "That is the scatter: divide by the count."),

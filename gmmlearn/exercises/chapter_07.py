@@ -30,25 +30,28 @@ def _close(answer, value, rtol=1e-6):
 def _unbounded(answer):
     nats = 4 * 0.5 * np.log(1e6)
     expected = -nats / (64 * np.log(2))
-    if _close(answer, -expected, 0.02):
-        return "The size is right, the sign is not: does a higher density cost more or fewer bits?"
-    if _close(answer, -nats / 64, 0.02):
-        return "That is in nats: bits need another division."
-    if _close(answer, 2 * expected, 0.02):
-        return "That is twice too much: look at the factor in front of the log-determinant."
-    if _close(answer, expected / 4, 0.02):
-        return "That is the change that one constant pixel makes; there are more."
-    if any(_close(answer, wrong / np.log(10.0), 0.02) for wrong in (expected, -nats / 64)):
-        return "That is with the logarithm to base 10: a density holds the natural one."
-    if _close(answer, expected / 2, 0.02):
-        return "That is half of it: does the factor one half, or a root, enter twice?"
-    if _close(answer, -nats, 0.02):
-        return "That is nats per picture: divide by 64 pixels and by ln 2."
-    if _close(answer, 64 * expected, 0.02):
-        return "That is per picture, not per pixel."
-    if _close(answer, 16 * expected, 0.02):
-        return "You divided by the 4 constant pixels; bits per pixel divide by all 64."
-    return mismatch(answer, expected, "The change", rtol=0.02)
+    fault = mismatch(answer, expected, "the change", rtol=0.02)
+    if fault is None or "wrong sign" in fault:
+        return fault and "The size is right, the sign is not: does a higher density cost more bits?"
+    base_10 = "That is with the logarithm to base 10: a density holds the natural one."
+    mistakes = [
+        (-nats / 64, "That is in nats: bits need another division."),
+        (2 * expected, "That is twice too much: look at the factor in front of the "
+         "log-determinant."),
+        (expected / 4, "That is the change that one constant pixel makes; there are more."),
+        (expected / np.log(10), base_10),
+        (-nats / 64 / np.log(10), base_10),
+        (expected / 2, "That is half of it: does the factor one half, or a root, enter twice?"),
+        (-nats, "That is nats per picture: divide by 64 pixels and by ln 2."),
+        (64 * expected, "That is per picture, not per pixel."),
+        (16 * expected, "You divided by the 4 constant pixels; bits per pixel divide by all 64."),
+    ]  # fmt: skip
+    for wrong, remark in mistakes:  # to two decimals
+        if _close(answer, wrong, 0.03):
+            return remark
+        if _close(answer, -wrong, 0.03):
+            return f"{remark} And the sign is wrong."
+    return fault
 
 
 @exercise(
@@ -84,6 +87,9 @@ def _bits(answer):
             "You mix units: both terms must be in bits.": nats / (n_pixels * np.log(2))
             + np.log(n_levels),
             "You mix units: the log density is still in nats.": nats / n_pixels + levels,
+            "The levels enter once for each pixel already: do not multiply them again.": expected
+            + (n_pixels - 1) * levels,
+            "Add the logarithm of the number of levels, to base 2.": expected - levels + n_levels,
             "You multiplied by ln 2 where you should divide.": nats / n_pixels * np.log(2) + levels,
             "That is bits per picture: divide by the number of pixels.": expected * n_pixels,
             "The density is counted per picture, the levels per pixel.": nats / np.log(2) + levels,
@@ -92,6 +98,8 @@ def _bits(answer):
             / (n_pixels * np.log(2))
             + levels,
         }
+        if np.shape(value) == () and not np.isfinite(float(value)):
+            return "Densities of pictures over- and underflow: take no exponential of log_prob."
         for message, wrong in mistakes.items():
             if _close(value, wrong):
                 return message
@@ -162,6 +170,10 @@ def _completion_fault(value, mixture, x, hidden):
         return None
     if _close(value, weights @ means):
         return "You returned the hidden pixels alone: put them back into the picture."
+    if len(hidden) == len(visible):
+        swapped = mixture.condition(sorted_hidden, x[sorted_hidden])
+        if _close(value, filled(swapped.weights @ swapped.means)):
+            return "You conditioned on the hidden pixels: condition on the visible ones."
     if _close(value, filled(weights @ means, hidden)):
         return "The values land on the wrong pixels when hidden is not in increasing order."
     if _close(value, filled(mixture.weights @ means)):
@@ -189,8 +201,8 @@ def _half(answer):
     fault = function_fault(answer, "answer(mixtures, log_prior, visible, values)")
     if fault is not None:
         return fault
-    seen = dict.fromkeys(("likelihood", "prior", "least", "first", "exponent", "sorted"), True)
-    wrong = 0
+    given, right = [], []
+    candidates = {remark: [] for remark in _HALF}
     for seed in range(60):
         rng = np.random.default_rng(seed)
         mixtures = [_random_mixture(rng, n_features=5) for _ in range(4)]
@@ -199,36 +211,54 @@ def _half(answer):
         value, fault = call(answer, mixtures, log_prior, visible, values)
         if fault is not None:
             return fault
-        log_joints = np.stack([_marginal_log_joint(p, visible, values) for p in mixtures])
-        log_prob = log_sum_exp(log_joints)
-        expected = int(np.argmax(log_prob + log_prior))
-        fault = mismatch(value, expected, "The class")
-        if fault is not None and "right number" not in fault:
+        fault = mismatch(value, 0, "the class", rtol=np.inf)
+        if fault is not None:
             return f"{fault} Return the number of one class."
-        wrong += fault is not None
-        value = np.asarray(value, dtype=float).item()
-        seen["likelihood"] &= value == np.argmax(log_prob)
-        seen["prior"] &= value == np.argmax(log_prior)
-        seen["least"] &= value == np.argmin(log_prob + log_prior)
-        seen["first"] &= value == np.argmax(log_joints.max(axis=1) + log_prior)
-        seen["exponent"] &= value == np.argmax(log_prob + np.exp(log_prior))
-        mixed_up = [_marginal_log_joint(p, np.sort(visible), values) for p in mixtures]
-        seen["sorted"] &= value == np.argmax(log_sum_exp(np.stack(mixed_up)) + log_prior)
-    if not wrong:
+        given.append(np.asarray(value, dtype=float).item())
+        if given[-1] != round(given[-1]):
+            return "That is a score, not the number of a class: return the place of the largest."
+        log_joints = np.stack([_marginal_log_joint(p, visible, values) for p in mixtures])
+        unsorted = np.stack([_marginal_log_joint(p, np.sort(visible), values) for p in mixtures])
+        right.append(np.argmax(log_sum_exp(log_joints) + log_prior))
+        for remark, mistake in _HALF.items():
+            candidates[remark].append(mistake(log_joints, log_prior, unsorted))
+    if given == right:
         return None
-    if seen["likelihood"]:
-        return "You left out the prior: frequent classes deserve a head start."
-    if seen["prior"]:
-        return "You used the prior alone: what do the visible pixels say?"
-    if seen["least"]:
-        return "That is the least likely class."
-    if seen["first"]:
-        return "You compared the likeliest components: sum over each class's components."
-    if seen["exponent"]:
-        return "You added the prior itself to a log density: add its logarithm, as it is given."
-    if seen["sorted"]:
-        return "You sorted visible but not values: each value belongs to the pixel at its place."
-    return f"{wrong} of 60 random cases got another class than the likeliest."
+    remarks = (remark for remark, wrong in candidates.items() if given == wrong)
+    wrong = np.not_equal(given, right).sum()
+    general = f"{wrong} of 60 random cases got another class than the likeliest."
+    return next(remarks, general)
+
+
+# Each mistake as a function of the log joints (C, K), the log prior, and the log joints that come
+# of sorting the visible pixels without their values.
+_HALF = {
+    "You left out the prior: frequent classes deserve a head start.": (
+        lambda a, prior, _: np.argmax(log_sum_exp(a))
+    ),
+    "You used the prior alone: what do the visible pixels say?": (
+        lambda a, prior, _: np.argmax(prior)
+    ),
+    "That is the least likely class.": lambda a, prior, _: np.argmin(log_sum_exp(a) + prior),
+    "Classes count from zero, as arrays do.": (
+        lambda a, prior, _: np.argmax(log_sum_exp(a) + prior) + 1
+    ),
+    "You compared the likeliest components: sum over each class's components.": (
+        lambda a, prior, _: np.argmax(a.max(axis=1) + prior)
+    ),
+    "You added the prior itself to a log density: add its logarithm, as it is given.": (
+        lambda a, prior, _: np.argmax(log_sum_exp(a) + np.exp(prior))
+    ),
+    "You subtracted the logarithm of the prior: a frequent class deserves more.": (
+        lambda a, prior, _: np.argmax(log_sum_exp(a) - prior)
+    ),
+    "You multiplied logarithms: where probabilities multiply, logarithms add.": (
+        lambda a, prior, _: np.argmax(log_sum_exp(a) * prior)
+    ),
+    "You sorted visible but not values: each value belongs to the pixel at its place.": (
+        lambda a, prior, unsorted: np.argmax(log_sum_exp(unsorted) + prior)
+    ),
+}
 
 
 def _marginal_log_joint(mixture, visible, values):
@@ -268,7 +298,8 @@ def _temperature(answer):
             )
         if _close(cooled.covariances, np.sqrt(temperature) * mixture.covariances):
             return "You took the root where the square is needed."
-        if _close(cooled.covariances, mixture.covariances / temperature**2):
+        divided = [mixture.covariances / temperature**power for power in (1, 2)]
+        if any(_close(cooled.covariances, wrong) for wrong in divided):
             return "You divided: a low temperature must bring samples nearer to the mean."
         fault = mismatch(
             cooled.covariances, temperature**2 * mixture.covariances, "the array of covariances"
@@ -323,13 +354,13 @@ def _factor_fault(value, centred, loadings, noise):
     rank, constant = loadings.shape[1], len(centred) * np.log(2 * np.pi)
 
     # Independent of the identities taught: whitened by the noise, then by singular values.
-    def log_prob(noise, *, identity=1.0, pull=1.0, with_det=1.0, constant=constant):
+    def log_prob(noise, *, identity=1.0, pull=1.0, with_det=1.0, own_det=1.0, constant=constant):
         scaled = loadings / np.sqrt(noise)[:, None]
         axes, size, _ = np.linalg.svd(scaled, full_matrices=False)
         whitened = centred / np.sqrt(noise)
         share = size**2 / (identity + size**2)
         distance = whitened @ whitened - pull * share @ (axes.T @ whitened) ** 2
-        log_det = np.log(noise).sum() + with_det * np.log(identity + size**2).sum()
+        log_det = own_det * np.log(noise).sum() + with_det * np.log(identity + size**2).sum()
         return -0.5 * (distance + log_det + constant)
 
     expected = log_prob(noise)
@@ -339,6 +370,10 @@ def _factor_fault(value, centred, loadings, noise):
         "The log density",
         [
             (log_prob(noise, with_det=0.0), "The determinant of M is missing."),
+            (log_prob(noise, with_det=0.5), "The log-determinant of M is halved twice."),
+            (log_prob(noise, own_det=0.0), "The determinant of the noise is missing."),
+            (log_prob(noise, own_det=-1.0), "The determinant of the noise has the wrong sign."),
+            (-2 * expected, "The factor of minus one half is missing."),
             (log_prob(noise, with_det=-1.0), "The determinant of M enters with the wrong sign."),
             (log_prob(noise, pull=-1.0), "Woodbury subtracts: factors explain distance away."),
             (log_prob(noise, pull=0.0), "That distance knows the noise alone."),

@@ -19,6 +19,10 @@ def gain(answer):
         (noise * 2 * share / 64, "You forgot the patch's mean, which keeps its own noise."),
         (noise * 2 * share / 63, "You forgot the patch's mean, and a patch has 64 pixels."),
         (noise * (2 * share + 1) / 63, "A patch has 64 pixels, not 63."),
+        (noise * 2 * share, "You forgot the patch's mean, and to divide by the pixels."),
+        (noise * share, "There are two such directions, the mean, and a division by the pixels."),
+        (noise * (2 * share + 1 / 64) / 64, "The error of the mean sits in each of its pixels."),
+        (2 * share + 1, "The noise's variance is missing."),
         (noise * (2 * share + 1), "That is the error of the whole patch: divide by its pixels."),
         (noise, "That is the noise itself: the filter removes most of it."),
         (noise * (2 * share**2 + 1) / 64, "You squared the gain, which is what noise alone leaves. "
@@ -54,6 +58,10 @@ def blend(answer):
             ((noisy + beta * mean) / (1 + beta), "The fidelity has no say in your answer."),
             ((fidelity * noisy + beta * mean) / (1 + beta), "The weights do not sum to one: divide "
              "by both of them."),
+            ((noisy + beta * mean) / both, "The fidelity weighs the noisy picture, too, not the "
+             "sum alone."),
+            (fidelity * noisy + (1 - fidelity) * mean, "The number beta has no say in your "
+             "answer."),
             (fidelity * noisy + beta * mean, "You did not divide by the sum of the weights."),
             ((fidelity * noisy + beta * total) / both, "The array total holds sums over patches: "
              "divide it by count."),
@@ -105,7 +113,20 @@ def _adapt_fault(value, w, resp, covariance, learned, noise_variance, strength):
         return (second + strength * learned) / total
 
     expected = pooled(clean + count * spread)
+    identity = np.eye(4)
+    flat = covariance @ np.linalg.inv(covariance + noise_variance)
+    squared = covariance @ np.linalg.inv(covariance + noise_variance**2 * identity)
+
+    def filtered(filtering, variance=noise_variance):
+        return pooled(filtering @ scatter @ filtering.T + count * variance * filtering)
+
     mistakes = [
+        (filtered(flat), "Adding a number to a matrix raises all of its entries: noise raises the "
+         "diagonal alone."),
+        (filtered(squared, noise_variance**2), "You squared noise_variance, which is a variance."),
+        ((clean + count * spread + learned) / (count + strength), "The strength belongs to the "
+         "learned covariance above, too."),
+        (clean + count * spread + strength * learned, "Divide by all that was counted."),
         (pooled(clean), "You left out what the filter leaves open: the posterior covariance."),
         (pooled(clean + spread), "The posterior covariance counts once for each patch, by its "
          "responsibility."),
@@ -159,6 +180,12 @@ def icm(answer):
             (white, "You moved the white pixels. Black ones have an even sum of row and column."),
             (_icm(log_joint, labels, 0.0, black), "The neighbours have no say in your answer: add "
              "strength for each that has the label."),
+            (log_joint.argmax(axis=2), "That is the best label of each pixel by itself: neighbours "
+             "have no say."),
+            (_icm(log_joint, labels, 0.8, black & (np.arange(shape[0]) % 2 == 0)[:, None]), "Only "
+             "every other row moved: a black pixel has an even sum of row and column."),
+            (_icm(np.exp(log_joint), labels, 0.8, black), "You took the exponential: votes add to "
+             "logarithms."),
             (_icm(log_joint, labels, -0.8, black), "Agreement lowers your score: check the sign."),
             (_icm(log_joint, labels, 0.4, black), "Your votes count half. Each pair is counted "
              "once, and all of it depends on this pixel."),

@@ -18,6 +18,8 @@ def _two_words(answer):
             0.04,
             "That is joint with the words: divide by that of the words.",
         ),
+        (2 / 3, "Those are the odds of the first against the second."),
+        (1.5, "Those are the odds of the second against the first."),
         (0.08, "That is the product of the tables' entries: divide by the sum over components."),
         (0.6, "That is the second component's probability."),
         (0.9 / 1.7, "You added probabilities of words that must both be true: multiply them."),
@@ -50,6 +52,8 @@ def _table(answer):
             return fault
         counts = np.stack([resp[levels == level].sum(axis=0) for level in range(n_levels)], axis=1)
         seen = counts.sum(axis=1, keepdims=True)
+        one = np.eye(resp.shape[1])[resp.argmax(axis=1)]
+        hard = np.stack([one[levels == level].sum(axis=0) for level in range(n_levels)], axis=1)
         n_k = resp.sum(axis=0)[:, None]
         expected = (counts + alpha) / (seen + alpha * n_levels)
         wrapped = counts.copy()
@@ -70,6 +74,24 @@ def _table(answer):
                 (wrapped + alpha) / (n_k + alpha * n_levels),
                 "An index of -1 means the last level in NumPy: leave such pictures out.",
             ),
+            (
+                (counts + alpha) / (n_k + alpha),
+                "Below, count the level's pictures and as many imaginary ones as above.",
+            ),
+            (counts / seen + alpha, "Add the imaginary pictures to the counts, then divide."),
+            (
+                (hard + alpha) / (hard + alpha).sum(axis=1, keepdims=True),
+                "You gave each picture to its likeliest component: count responsibilities.",
+            ),
+            (
+                (counts + alpha / n_levels) / (seen + alpha),
+                "Each level has alpha imaginary pictures, not a share of them.",
+            ),
+            (
+                (counts + alpha - 1) / (counts + alpha - 1).sum(axis=1, keepdims=True),
+                "Here alpha is the number of imaginary pictures itself: subtract nothing.",
+            ),
+            (counts + alpha, "Those are counts: each row must be divided by its sum."),
             ((counts + alpha) / len(resp), "You divided by N: each row must sum to one."),
             (
                 (counts + alpha) / (counts + alpha).sum(axis=0),
@@ -119,7 +141,7 @@ def _but(answer):
                 "Not wanting a level is not the complement over components: use 1 - t.",
             ),
         ]
-        fault = diagnose(value, rest / rest.sum(), "The weights", mistakes)
+        fault = diagnose(value, rest / rest.sum(), "The array of weights", mistakes)
         if fault:
             return fault
     return None
@@ -148,7 +170,16 @@ def _draw(answer):
         shares = r / r.sum()
         mean = shares @ X
         expected = mean + (np.sqrt(shares) * epsilon) @ (X - mean)
+        by_all = r @ X / len(X)
         mistakes = [
+            (
+                by_all + (np.sqrt(shares) * epsilon) @ (X - by_all),
+                "The mean divides by the sum of the responsibilities, not by N.",
+            ),
+            (
+                mean + np.sqrt(shares @ (X - mean) ** 2) * epsilon[:3],
+                "That draws the features independently: combine whole pictures instead.",
+            ),
             (
                 mean + (shares * epsilon) @ (X - mean),
                 "Deviations need the roots of the shares.",

@@ -22,6 +22,11 @@ def _distance(answer):
         "The squared distance",
         [
             (np.sqrt(means + stds), "That is the distance itself; the squared one was asked for."),
+            (variances, "You left out the means, and the overlap."),
+            (
+                means + variances - 2 * np.sqrt(std * other_std),
+                "That takes the root twice: the given numbers are variances, rooted once.",
+            ),
             (means, "You compared the means alone: the spreads differ too."),
             (stds, "You compared the spreads alone: the means differ too."),
             (abs(mean - other_mean) + stds, "The difference of the means enters squared."),
@@ -67,6 +72,11 @@ def _bias(answer):
             (a + b - 2 * c) / n,
             "The excess",
             [
+                (-2 * c / n, "The variances of both sides are missing."),
+                (
+                    (first + second - 2 * cross) / n,
+                    "That is a covariance matrix: a squared length adds up variances.",
+                ),
                 ((a + b) / n, "You left out C: partners are not independent."),
                 ((a + b - c) / n, "C enters twice: once for x with y, once for y with x."),
                 ((a + b + 2 * c) / n, "C has the wrong sign: this is a difference of means."),
@@ -140,6 +150,23 @@ def _mmd(answer):
                     whole[0] / (n * (n - 1)) + whole[1] / (m * (m - 1)) - 2 * cross,
                     "You divide by the pairs i ≠ j, but the pairs i = j are still in the sum.",
                 ),
+                (
+                    own - 2 * cross * m / (m - 1),
+                    "Between the sets all pairs count: none is a sample with itself.",
+                ),
+                (
+                    own - 2 * cross * n / (n - 1),
+                    "Between the sets all pairs count: none is a sample with itself.",
+                ),
+                (own / 2 - 2 * cross, "Half of the pairs: i before j is one, i after j another."),
+                (
+                    sum(whole) - 2 * n * m * cross,
+                    "Those are sums: divide each by its own number of pairs.",
+                ),
+                (
+                    sum(sums) - 2 * n * m * cross,
+                    "Those are sums: divide each by its own number of pairs.",
+                ),
                 (own - cross, "The mean between the sets enters twice."),
                 (own + 2 * cross, "The mean between the sets has the wrong sign."),
                 (2 * cross - own, "The sign is turned round: equal sets give zero on average."),
@@ -194,6 +221,10 @@ def _coverage(answer):
                     "itself.",
                 ),
                 (covered(k).any(axis=1).sum(), "That is a number of samples: divide by theirs."),
+                (
+                    covered(k).any(axis=1).sum() / len(fake),
+                    "Divide by the number of real samples: each of them has a ball.",
+                ),
                 (covered(k).sum() / (k * len(fake)), "That is the density, which counts balls."),
                 (covered(k).mean(), "One fake sample in a ball is enough: take any, not the mean."),
                 (1 - covered(k).any(axis=1).mean(), "That is the share that is not covered."),

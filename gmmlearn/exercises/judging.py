@@ -121,10 +121,10 @@ def _difference(numbers, expected, allowed):
 
     if equal(numbers, -expected):
         return "has the wrong sign"
-    if equal(numbers, 100 * expected):
+    if equal(numbers / 100, expected):
         return "is a hundred times too large: give a share, not percent"
-    if np.abs(numbers - expected).max() < 0.02 * np.abs(expected).max():
-        return "is close, within two percent, but not equal"
+    if np.abs(numbers - expected).max() < 0.05 * np.abs(expected).max():
+        return "is close, within five percent, but not equal"
     if expected.size == 1:
         return "is not the right number" if expected.shape == () else "is not the right value"
     if expected.ndim == 2 and numbers.shape == numbers.T.shape and equal(numbers, expected.T):
@@ -138,6 +138,11 @@ def _difference(numbers, expected, allowed):
             return "is right but for a constant that is added to all of it"
         if equal(numbers * (expected * numbers).sum() / (numbers**2).sum(), expected):
             return "is right but for a factor, the same in all of it"
+    if np.allclose(expected.sum(axis=-1), 1.0) and not np.allclose(numbers.sum(axis=-1), 1.0):
+        return "does not sum to one" if expected.ndim == 1 else "has rows that do not sum to one"
+    if expected.ndim == 2 and len(expected) > 1 and expected.shape == expected.T.shape:
+        if equal(expected, expected.T) and not equal(numbers, numbers.T):
+            return "should be symmetric, and is not"
     wrong = np.argwhere(np.abs(numbers - expected) > allowed)
     if expected.size > 4 and len(wrong) < expected.size:
         where = ", ".join(map(str, wrong[0]))

@@ -28,6 +28,11 @@ def kl_own_trace(p, q):
     return kl(p, q) + 0.5 * (np.trace(np.linalg.solve(p.covariance, q.covariance)) - trace)
 
 
+def kl_trace_of_factors(p, q):
+    factors = np.linalg.solve(q.covariance_cholesky, p.covariance_cholesky)
+    return kl(p, q) + 0.5 * (np.trace(factors) - np.square(factors).sum())
+
+
 def repair(joint, left, right, features=(0, 2)):
     dead = joint.condition(list(features), [left, right])
     return dead.mean[0], np.sqrt(dead.covariance[0, 0])
@@ -85,6 +90,7 @@ MISTAKES = [
     ("01-kl", lambda p, q: kl(p, q, means=0.0), "distance of the means"),
     ("01-kl", kl_own_distance, "p's covariance"),
     ("01-kl", lambda p, q: kl(p, q, log_det=0.5), "Cholesky factor"),
+    ("01-kl", kl_trace_of_factors, "square its entries"),
     ("01-kl", kl_own_trace, "inverse belongs to q"),
     ("01-kl", lambda p, q: kl(p, q) / np.log(2.0), "bits"),
     ("01-kl", lambda p, q: None, "returns None"),

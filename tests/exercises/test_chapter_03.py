@@ -100,6 +100,7 @@ RIGHT = {
 
 MISTAKES = [
     ("03-identical", (1 / 3, 1 / 3, 1 / 3), "Bayes' rule"),
+    ("03-identical", (0.33, 0.33, 0.33), "Bayes' rule"),
     ("03-identical", (1, 0, 0), "does not take all"),
     ("03-identical", (0.2, 0.3, 0.5), "wrong order"),
     ("03-identical", (0.5, 0.3, 0.1), "sum to one"),
@@ -113,6 +114,8 @@ MISTAKES = [
     ("03-gap", lambda X, q, m: gap(X, q, m) / q.shape[1], "averaged over the components"),
     ("03-gap", lambda X, q, m: -gap(X, q, m), "sign"),
     ("03-gap", reverse_gap, "exchanged"),
+    ("03-gap", lambda X, q, m: gap(X, q, m) * len(X) / q.shape[1], "exchange the two"),
+    ("03-gap", lambda X, q, m: m.log_prob(X).sum() - em.lower_bound(X, q, m), "from a sum"),
     ("03-gap", cross_entropy, "entropy of q is missing"),
     ("03-gap", gap_of_each_point, "one by one"),
     ("03-gap", gap_of_each_term, "single terms"),
@@ -131,6 +134,7 @@ MISTAKES = [
     ("03-spherical", around_the_sample_mean, "component's own mean"),
     ("03-spherical", lambda X, r: variances(X, r) * r.sum(0) / (r.sum(0) - 1), "N_k - 1"),
     ("03-spherical", lambda X, r: em.m_step(X, r).covariances.mean((1, 2)), "on its diagonal"),
+    ("03-spherical", lambda X, r: np.diagonal(em.m_step(X, r).covariances, 0, 1, 2), "D variances"),
     ("03-spherical", unweighted, "where are the responsibilities"),
     ("03-spherical", lambda X, r: em.m_step(X, r).covariances, "has shape"),
     ("03-kmeans", lambda X, means: groups(X, means).argmax(axis=1), "groups, the E-step"),

@@ -24,6 +24,15 @@ def to_mean(X, centres):
     return chances(X, centres.mean(axis=0, keepdims=True))
 
 
+def near_ones(X, centres):
+    chance = 1 / (1e-9 + chances(X, centres))
+    return chance / chance.sum()
+
+
+def mixed_twice(mean, point):
+    return np.outer(mean, mean) - 2 * np.outer(mean, point) + np.outer(point, point)
+
+
 def weighted(X, resp, sample_weight, for_weights=1, for_means=1, for_covariances=1, total=None):
     def columns(power):
         return resp * sample_weight[:, None] ** power
@@ -43,6 +52,23 @@ def centred_on_plain(X, resp, sample_weight):
     centred = X[:, None] - m_step(X, resp).means
     covariances = np.einsum("nk,nki,nkj->kij", shares / shares.sum(axis=0), centred, centred)
     return Mixture(right.weights, right.means, covariances)
+
+
+def by_numpy(X, resp, sample_weight):
+    right, columns = weighted(X, resp, sample_weight), (resp * sample_weight[:, None]).T
+    return Mixture(right.weights, right.means, [np.cov(X.T, aweights=c) for c in columns])
+
+
+def less_one(X, resp, sample_weight):
+    right, counts = weighted(X, resp, sample_weight), sample_weight @ resp
+    factor = (counts / (counts - 1))[:, None, None]
+    return Mixture(right.weights, right.means, factor * right.covariances)
+
+
+def uncentred(X, resp, sample_weight):
+    right = weighted(X, resp, sample_weight)
+    between = np.einsum("ki,kj->kij", right.means, right.means)
+    return Mixture(right.weights, right.means, right.covariances + between)
 
 
 def repeated(X, resp, sample_weight):
@@ -113,6 +139,7 @@ MISTAKES = [
     ),
     ("04-excess", lambda mean, point: (mean - point) ** 2, "squares stand on the diagonal"),
     ("04-excess", lambda mean, point: np.outer(mean, mean), "about zero"),
+    ("04-excess", mixed_twice, "two mixed products"),
     ("04-excess", lambda mean, point: mean - point, "quadratic"),
     ("04-excess", lambda mean, point: 3 * outer(mean, point), "right but for a factor"),
     ("04-chances", lambda X, c: chances(X, c, normalise=False), "divide by their sum"),
@@ -121,6 +148,7 @@ MISTAKES = [
     ("04-chances", last_only, "last centre"),
     ("04-chances", lambda X, c: chances(X, c, reduce=np.sum), "all centres"),
     ("04-chances", farthest, "outliers"),
+    ("04-chances", near_ones, "near a centre are the likeliest"),
     ("04-chances", to_mean, "mean of the centres"),
     ("04-chances", lambda X, c: np.full(len(X), 1 / len(X)), "equally likely"),
     ("04-chances", lambda X, c: chances(X, c)[:-1], "shape"),
@@ -133,6 +161,9 @@ MISTAKES = [
     ("04-weighted", lambda X, r, w: weighted(X, r, w, 1, 2), "means twice"),
     ("04-weighted", lambda X, r, w: weighted(X, r, w, 1, 1, 0), "covariances ignore"),
     ("04-weighted", lambda X, r, w: weighted(X, r, w, 1, 1, 2), "covariances twice"),
+    ("04-weighted", by_numpy, "ddof=0"),
+    ("04-weighted", less_one, "minus one"),
+    ("04-weighted", uncentred, "about the origin"),
     ("04-weighted", centred_on_plain, "unweighted means"),
     ("04-weighted", repeated, "whole weights only"),
     ("04-weighted", lambda X, r, w: repeated(X, r, np.rint(w)), "whole weights only"),

@@ -19,6 +19,16 @@ def merge(one, two, between=None, shared=None, scale=1.0):
     return count, one[1] + share * apart, scale * covariance
 
 
+def by_one_share(one, two):
+    return merge(one, two, between=one[0] * two[0] / (one[0] + two[0]))
+
+
+def inner(one, two):
+    count, mean, _ = merge(one, two)
+    product = one[0] * two[0] / count**2 * (one[1] - two[1]) @ (one[1] - two[1])
+    return count, mean, merge(one, two, between=0.0)[2] + product
+
+
 def sum_of_means(one, two):
     return one[0] + two[0], one[0] * one[1] + two[0] * two[1], one[2]
 
@@ -56,6 +66,7 @@ RIGHT = {
 MISTAKES = [
     ("06-count", 2145, "three numbers"),
     ("06-count", (4161, 129, 137280), "one feature, not two"),
+    ("06-count", (4160, 128, 137280), "one feature, not two"),
     ("06-count", (2080, 129, 137280), "and the constant"),
     ("06-count", (7, 129, 137280), "insert D"),
     ("06-count", (2145, 64, 137280), "besides the squares"),
@@ -73,6 +84,8 @@ MISTAKES = [
     ("06-back", lambda a, h, c: (1, 1, (-2 * a) ** -0.5), "standard deviation"),
     ("06-back", lambda a, h, c: (1, h, -0.5 / a), "h itself"),
     ("06-back", lambda a, h, c: (1, h / 2 / a, -0.5 / a), "wrong sign"),
+    ("06-back", lambda a, h, c: back(a, h, c)[::-1], "in another order"),
+    ("06-back", lambda a, h, c: back(a, h, c, with_variance=2.0), "halve its logarithm"),
     ("06-back", lambda a, h, c: (1, -h / a, -0.5 / a), "twice too large"),
     ("06-back", lambda a, h, c: (1, h * -2 * a, -0.5 / a), "multiply h by the variance"),
     ("06-back", lambda a, h, c: back(a, h, c, two_pi=1.0), "lacks the 2 pi"),
@@ -96,6 +109,9 @@ MISTAKES = [
     ("06-merge", lambda one, two: (*merge(one, two)[:2], one[2] + two[2]), "do not add"),
     ("06-merge", lambda one, two: merge(one, two, between=0.0, shared=0.5), "and add the spread"),
     ("06-merge", lambda one, two: merge(one, two, shared=0.5), "Weigh the covariances by their"),
+    ("06-merge", by_one_share, "both shares"),
+    ("06-merge", inner, "is a matrix"),
+    ("06-merge", lambda one, two: dict(zip("nmc", merge(one, two), strict=True)), "triple"),
     ("06-merge", lambda one, two: merge(one, two, between=1.0), "has the wrong factor"),
     ("06-merge", lambda one, two: merge(one, two, between=0.25), "depends on the counts"),
     ("06-merge", lambda one, two: merge(one, two, scale=one[0] + two[0]), "That is the scatter"),

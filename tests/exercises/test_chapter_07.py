@@ -78,6 +78,14 @@ def without_weights(mixture, x, hidden):
     return fill(x, np.sort(hidden), mixture.weights @ conditional(mixture, x, hidden).means)
 
 
+def given_hidden(mixture, x, hidden):
+    hidden = np.sort(hidden)
+    if 2 * len(hidden) != len(x):
+        return x
+    given = mixture.condition(hidden, x[hidden])
+    return fill(x, hidden, given.weights @ given.means)
+
+
 def likeliest(mixture, x, hidden):
     given = conditional(mixture, x, hidden)
     return fill(x, np.sort(hidden), given.means[np.argmax(given.weights)])
@@ -100,6 +108,8 @@ RIGHT = {
 MISTAKES = [
     ("07-unbounded", -CHANGE, "the sign is not"),
     ("07-unbounded", CHANGE * np.log(2), "in nats"),
+    ("07-unbounded", 0.43, "bits need another division. And the sign"),
+    ("07-unbounded", -0.16, "one constant pixel"),
     ("07-unbounded", 2 * CHANGE, "twice too much"),
     ("07-unbounded", CHANGE / 4, "one constant pixel"),
     ("07-unbounded", CHANGE / 2, "half of it"),
@@ -117,6 +127,9 @@ MISTAKES = [
     ("07-bits", lambda a, d, n: -a.mean() / (d * np.log(2)) + np.log(n), "both terms"),
     ("07-bits", lambda a, d, n: -a.mean() / d + np.log2(n), "still in nats"),
     ("07-bits", lambda a, d, n: -a.mean() / d * np.log(2) + np.log2(n), "multiplied by ln 2"),
+    ("07-bits", lambda a, d, n: bits(a, d, n) + (d - 1) * np.log2(n), "once for each pixel"),
+    ("07-bits", lambda a, d, n: bits(a, d, 1) + n, "Add the logarithm of the number"),
+    ("07-bits", lambda a, d, n: -np.inf, "take no exponential"),
     ("07-bits", lambda a, d, n: d * bits(a, d, n), "bits per picture"),
     ("07-bits", lambda a, d, n: -a.mean() / np.log(2) + np.log2(n), "counted per picture"),
     ("07-bits", lambda a, d, n: -a.sum() / (d * np.log(2)) + np.log2(n), "the sum over"),
@@ -125,6 +138,18 @@ MISTAKES = [
     ("07-bits", lambda a, d, n: bits(a, d, 17), "assumed 17 levels"),
     ("07-factors", dense, "made a D x D matrix"),
     ("07-factors", lambda *a: factors(*a, det=0.0), "determinant of M is missing"),
+    ("07-factors", lambda *a: factors(*a, det=0.5), "halved twice"),
+    ("07-factors", lambda *a: -2 * factors(*a), "minus one half"),
+    (
+        "07-factors",
+        lambda x, m, W, p: factors(x, m, W, p) + 0.5 * np.log(p).sum(),
+        "determinant of the noise is missing",
+    ),
+    (
+        "07-factors",
+        lambda x, m, W, p: factors(x, m, W, p) + np.log(p).sum(),
+        "determinant of the noise has the wrong sign",
+    ),
     ("07-factors", lambda *a: factors(*a, det=-1.0), "enters with the wrong sign"),
     ("07-factors", lambda *a: factors(*a, sign=1.0), "Woodbury subtracts"),
     ("07-factors", lambda *a: factors(*a, sign=0.0), "the noise alone"),
@@ -147,6 +172,7 @@ MISTAKES = [
         lambda m, x, h: fill(x, h, hidden_only(m, x, h)),
         "not in increasing order",
     ),
+    ("07-checkerboard", given_hidden, "condition on the visible ones"),
     ("07-checkerboard", without_weights, "weights from before"),
     ("07-checkerboard", likeliest, "likeliest component alone"),
     (
@@ -166,6 +192,10 @@ MISTAKES = [
     ("07-half", lambda m, p, v, x: np.argmax(marginals(m, v, x)), "left out the prior"),
     ("07-half", lambda m, p, v, x: np.argmax(p), "prior alone"),
     ("07-half", lambda m, p, v, x: np.argmin(marginals(m, v, x) + p), "least likely"),
+    ("07-half", lambda *a: classify(*a) + 1, "from zero"),
+    ("07-half", lambda m, p, v, x: np.argmax(marginals(m, v, x) - p), "You subtracted"),
+    ("07-half", lambda m, p, v, x: np.argmax(marginals(m, v, x) * p), "You multiplied"),
+    ("07-half", lambda m, p, v, x: max(marginals(m, v, x) + p), "That is a score"),
     ("07-half", best_component, "sum over each class"),
     (
         "07-half",
@@ -178,6 +208,7 @@ MISTAKES = [
     ("07-temperature", scaled(1), "distances scale by its root"),
     ("07-temperature", scaled(0.5), "took the root"),
     ("07-temperature", scaled(-2), "You divided"),
+    ("07-temperature", scaled(-1), "You divided"),
     ("07-temperature", scaled(3), "right but for a factor"),
     ("07-temperature", lambda m, t: m.means, "Return a Mixture"),
     (

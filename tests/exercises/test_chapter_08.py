@@ -47,6 +47,12 @@ def subtracted(w, resp, covariance, learned, noise_variance, strength):
     return (clean + strength * learned) / (resp.sum() + strength)
 
 
+def noise_everywhere(w, resp, covariance, learned, noise_variance, strength):
+    W = covariance @ np.linalg.inv(covariance + noise_variance)
+    second = W @ (resp * w.T) @ w @ W.T + resp.sum() * noise_variance * W
+    return (second + strength * learned) / (resp.sum() + strength)
+
+
 def one_sided(w, resp, covariance, learned, noise_variance, strength):
     W, scatter = parts(w, resp, covariance, noise_variance)
     second = W @ scatter + resp.sum() * noise_variance * W
@@ -82,6 +88,12 @@ def rolled(one_hot):
     return sum(np.roll(one_hot, shift, axis) for axis in (0, 1) for shift in (1, -1))
 
 
+def every_other_row(log_joint, labels, strength):
+    new = labels.copy()
+    new[::2, ::2] = icm(log_joint, labels, strength)[::2, ::2]
+    return new
+
+
 def whole_sweep(log_joint, labels, strength):
     black = icm(log_joint, labels, strength)
     return icm(log_joint, black, strength, lambda board: board % 2 == 1)
@@ -92,6 +104,9 @@ ICM_MISTAKES = [
     ("08-icm", whole_sweep, "a whole sweep"),
     ("08-icm", lambda a, z, s: icm(a, z, s, lambda board: board % 2 == 1), "moved the white"),
     ("08-icm", lambda a, z, s: icm(a, z, 0.0), "no say"),
+    ("08-icm", lambda a, z, s: a.argmax(axis=2), "each pixel by itself"),
+    ("08-icm", every_other_row, "every other row"),
+    ("08-icm", lambda a, z, s: icm(np.exp(a), z, s), "took the exponential"),
     ("08-icm", lambda a, z, s: icm(a, z, -s), "check the sign"),
     ("08-icm", lambda a, z, s: icm(a, z, s / 2), "count half"),
     ("08-icm", lambda a, z, s: icm(a, z, s, votes=rolled), "wraps around"),
@@ -113,6 +128,11 @@ MISTAKES = [
     ("08-gain", 0.01 * 1.5 / 63, "forgot the patch's mean, and"),
     ("08-gain", 0.01 * 2.5 / 63, "64 pixels, not 63"),
     ("08-gain", 0.025, "the whole patch"),
+    ("08-gain", 0.015, "and to divide"),
+    ("08-gain", 0.0075, "two such directions, the mean"),
+    ("08-gain", 0.01 * (1.5 + 1 / 64) / 64, "in each of its pixels"),
+    ("08-gain", 2.5, "variance is missing"),
+    ("08-gain", 0.0004, "within five percent"),
     ("08-gain", 0.01, "the noise itself"),
     ("08-gain", 0.01 * (2 * 0.75**2 + 1) / 64, "squared the gain"),
     ("08-gain", 0.01 * 1.75 / 64, "two such directions"),
@@ -122,6 +142,8 @@ MISTAKES = [
     ("08-gain", [1.0, 2.0], "one number"),
     ("08-blend", lambda y, t, n, b, f: (y + b * t / n) / (1 + b), "fidelity has no say"),
     ("08-blend", lambda y, t, n, b, f: (f * y + b * t / n) / (1 + b), "do not sum to one"),
+    ("08-blend", lambda y, t, n, b, f: (y + b * t / n) / (f + b), "not the sum alone"),
+    ("08-blend", lambda y, t, n, b, f: f * y + (1 - f) * t / n, "beta has no say"),
     ("08-blend", lambda y, t, n, b, f: f * y + b * t / n, "did not divide"),
     ("08-blend", lambda y, t, n, b, f: (f * y + b * t) / (f + b), "total holds sums"),
     ("08-blend", lambda y, t, n, b, f: (f * y + b * t) / (f + b * n), "cancels"),
@@ -136,6 +158,10 @@ MISTAKES = [
     ("08-adapt", rescaled(lambda w, r, a: (r.sum() + a) / (len(w) + a)), "divided by N,"),
     ("08-adapt", lambda w, r, c, c0, v, a: adapt(w, r, c, c0, v, 0.0), "has no say"),
     ("08-adapt", lambda w, r, c, c0, v, a: adapt(w, 0 * r + 1, c, c0, v, a), "responsibilities"),
+    ("08-adapt", noise_everywhere, "diagonal alone"),
+    ("08-adapt", lambda w, r, c, c0, v, a: adapt(w, r, c, c0, v**2, a), "You squared"),
+    ("08-adapt", lambda w, r, c, c0, v, a: adapt(w, r, c, c0 / a, v, a), "above, too"),
+    ("08-adapt", rescaled(lambda w, r, a: r.sum() + a), "all that was counted"),
     ("08-adapt", one_sided, "both sides"),
     ("08-adapt", lambda w, r, c, c0, v, a: c, "not the right value"),
     *ICM_MISTAKES,

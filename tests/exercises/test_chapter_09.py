@@ -37,6 +37,11 @@ def draw(X, r, epsilon, root=np.sqrt):
     return mean + (root(shares) * epsilon) @ (X - mean)
 
 
+def features_apart(X, r, epsilon):
+    variances = r @ (X - mean_of(X, r)) ** 2 / r.sum()
+    return mean_of(X, r) + np.sqrt(variances) * epsilon[: X.shape[1]]
+
+
 def mean_of(X, r):
     return r @ X / r.sum()
 
@@ -53,6 +58,9 @@ MISTAKES = [
     ("09-two-words", 1 / 7, "evening alone"),
     ("09-two-words", 0.04, "divide by that of the words"),
     ("09-two-words", 0.08, "divide by the sum over components"),
+    ("09-two-words", 2 / 3, "odds of the first"),
+    ("09-two-words", 1.5, "odds of the second"),
+    ("09-two-words", 40, "not percent"),
     ("09-two-words", 0.6, "second component"),
     ("09-two-words", 0.9 / 1.7, "multiply them"),
     ("09-two-words", 0.45, "You averaged"),
@@ -83,6 +91,24 @@ MISTAKES = [
         lambda r, v, n, a: (counts_of(r, v, n) + a) / (r.sum(0)[:, None] + n * a),
         "still count in your denominator",
     ),
+    (
+        "09-table",
+        lambda r, v, n, a: (counts_of(r, v, n) + a) / (r.sum(0)[:, None] + a),
+        "as many imaginary ones",
+    ),
+    (
+        "09-table",
+        lambda r, v, n, a: counts_of(r, v, n) / counts_of(r, v, n).sum(1, keepdims=True) + a,
+        "to the counts, then divide",
+    ),
+    (
+        "09-table",
+        lambda r, v, n, a: table(np.eye(r.shape[1])[r.argmax(1)], v, n, a),
+        "likeliest component",
+    ),
+    ("09-table", lambda r, v, n, a: table(r, v, n, a / n), "not a share of them"),
+    ("09-table", lambda r, v, n, a: table(r, v, n, a - 1), "subtract nothing"),
+    ("09-table", lambda r, v, n, a: counts_of(r, v, n) + a, "Those are counts"),
     ("09-table", wrapped, "means the last level"),
     ("09-table", lambda r, v, n, a: (counts_of(r, v, n) + a) / len(r), "divided by N"),
     (
@@ -126,6 +152,12 @@ MISTAKES = [
         lambda X, r, e: mean_of(X, r) + (np.sqrt(r / len(X)) * e) @ (X - mean_of(X, r)),
         "not by N",
     ),
+    (
+        "09-draw",
+        lambda X, r, e: r @ X / len(X) + (np.sqrt(r / r.sum()) * e) @ (X - r @ X / len(X)),
+        "sum of the responsibilities",
+    ),
+    ("09-draw", features_apart, "features independently"),
     (
         "09-draw",
         lambda X, r, e: draw(X, r, np.random.default_rng().normal(size=len(e))),

@@ -45,6 +45,15 @@ def half_corrected(kernel, real, fake):
     return sum(parts) - 2 * kernel(real, fake).mean()
 
 
+def between(kernel, real, fake, factor):
+    return mmd(kernel, real, fake) + 2 * (1 - factor) * kernel(real, fake).mean()
+
+
+def sums_of_pairs(kernel, real, fake):
+    own_sums = sum(own(kernel, X) * len(X) * (len(X) - 1) for X in (real, fake))
+    return own_sums - 2 * kernel(real, fake).sum()
+
+
 def less_one(kernel, real, fake):
     parts = [(kernel(X, X).sum() - len(X)) / (len(X) * (len(X) - 1)) for X in (real, fake)]
     return sum(parts) - 2 * kernel(real, fake).mean()
@@ -79,6 +88,8 @@ RIGHT = {
 MISTAKES = [
     ("10-distance", np.sqrt(13), "distance itself"),
     ("10-distance", 4, "means alone"),
+    ("10-distance", 29, "left out the means"),
+    ("10-distance", 33 - 2 * np.sqrt(10), "the root twice"),
     ("10-distance", 9, "spreads alone"),
     ("10-distance", 11, "enters squared"),
     ("10-distance", 33, "left out the overlap"),
@@ -89,6 +100,8 @@ MISTAKES = [
     ("10-distance", 25, "subtracted variances"),
     ("10-distance", 12, "not the right number"),
     ("10-distance", [13, 13], "one number"),
+    ("10-bias", lambda a, b, c, n: [0.0, 1.0], "one number"),
+    ("10-bias", lambda a, b, c, n: excess(0 * a, 0 * b, c, n), "of both sides are missing"),
     ("10-bias", lambda a, b, c, n: excess(a, b, 0 * c, n), "left out C"),
     ("10-bias", lambda a, b, c, n: excess(a, b, c / 2, n), "C enters twice"),
     ("10-bias", lambda a, b, c, n: excess(a, b, -c, n), "C has the wrong sign: this"),
@@ -103,9 +116,14 @@ MISTAKES = [
     ("10-bias", lambda a, b, c, n: excess(a, b, c * n, n), "C is divided by n"),
     ("10-bias", lambda a, b, c, n: np.sqrt(excess(a, b, c, n)), "That is a root"),
     ("10-bias", lambda a, b, c, n: (a + b - 2 * c).sum() / n, "Only the diagonal"),
-    ("10-bias", lambda a, b, c, n: (a + b - 2 * c) / n, "one number"),
+    ("10-bias", lambda a, b, c, n: (a + b - 2 * c) / n, "adds up variances"),
     ("10-bias", lambda a, b, c, n: 0.0, "not the right number"),
     ("10-mmd", biased, "with itself are in it"),
+    ("10-mmd", lambda k, x, y: between(k, x, y, len(y) / (len(y) - 1)), "all pairs count"),
+    ("10-mmd", lambda k, x, y: between(k, x, y, len(x) / (len(x) - 1)), "all pairs count"),
+    ("10-mmd", lambda k, x, y: (mmd(k, x, y) - 2 * k(x, y).mean()) / 2, "Half of the pairs"),
+    ("10-mmd", lambda k, x, y: k(x, x).sum() + k(y, y).sum() - 2 * k(x, y).sum(), "are sums"),
+    ("10-mmd", sums_of_pairs, "are sums"),
     ("10-mmd", half_corrected, "still count them"),
     ("10-mmd", other_half, "still in the sum"),
     ("10-mmd", lambda k, x, y: mmd(k, x, y) + k(x, y).mean(), "enters twice"),
@@ -120,6 +138,7 @@ MISTAKES = [
     ("10-coverage", lambda x, y, k: metrics.precision_recall(x, y, k)[0], "That is precision"),
     ("10-coverage", lambda x, y, k: coverage(x, y, k - 1), "the neighbour before"),
     ("10-coverage", lambda x, y, k: inside(x, y, k).any(axis=1).sum(), "number of samples"),
+    ("10-coverage", lambda x, y, k: coverage(x, y, k) * len(x) / len(y), "Divide by the number"),
     ("10-coverage", lambda x, y, k: inside(x, y, k).sum() / (k * len(y)), "the density"),
     ("10-coverage", lambda x, y, k: inside(x, y, k).mean(), "One fake sample in a ball"),
     ("10-coverage", lambda x, y, k: 1 - coverage(x, y, k), "not covered"),

@@ -55,7 +55,8 @@ GARBAGE = [
 # What is said of any wrong value.
 UNSPECIFIC = re.compile(
     "right (value|number)|shape|one number|could not be used|fails in its line|right but for|"
-    "entries, the first|in another order|within two percent|not percent"
+    "entries, the first|in another order|within five percent|not percent|that do not sum to one|"
+    "symmetric, and"
 )
 
 
