@@ -46,10 +46,10 @@ FLOORS = [
         "deep.elbo",
         "deep.prior",
     },
-    {"deep.running"},
+    {"deep.running", "deep.steering"},
     {"deep.training"},
     {"deep.autoencoder", "deep.flows", "deep.gan"},
-    {"deep.completion", "deep.linear_vae", "deep.gmm_vae", "deep.budgets"},
+    {"deep.completion", "deep.linear_vae", "deep.gmm_vae", "deep.gmm_gan", "deep.budgets"},
     {"exercises"},
 ]
 # What the lesson may import from outside.

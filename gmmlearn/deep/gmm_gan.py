@@ -1,0 +1,555 @@
+"""A generator with a mixture inside: codes, EM on them, the decoder as a start, then the game."""
+
+import copy
+from typing import NamedTuple
+
+import torch
+from torch import nn
+from torch.nn import functional
+
+from gmmlearn._validation import as_count, as_nonnegative, as_points, as_positive
+from gmmlearn.deep.autoencoder import Autoencoder, fit_autoencoder, require_pixels, to_codes
+from gmmlearn.deep.checkpoints import write_atomically
+from gmmlearn.deep.gan import Play, discriminator_step
+from gmmlearn.deep.networks import MLP
+from gmmlearn.deep.prior import MixturePrior, as_generator
+from gmmlearn.deep.training import Trained, choose_device, seeded, train
+from gmmlearn.estimator import GaussianMixture
+from gmmlearn.selection import Selection, select_n_components
+
+_BLOCK = 2048
+"""Pictures in one pass outside training."""
+
+
+class GMMGAN(nn.Module):
+    """A generator that draws its latent points from a mixture of Gaussians.
+
+    The four parts are plain modules; replace any of them. `make_gmm_gan` goes from pixels to a
+    trained model in one call, `GMMGAN.from_autoencoder` starts from an autoencoder and a mixture of
+    its codes.
+
+    Parameters
+    ----------
+    generator : nn.Module
+        Latent points (B, d) to samples: pixels (B, C, side, side) in [-1, 1], or points (B, D).
+    discriminator : nn.Module
+        Samples to one logit each.
+    prior : MixturePrior
+        Frozen if its parameters ask for no gradient; otherwise the game moves it too.
+    encoder : nn.Module, optional
+        Samples to codes (B, d). Stays as it is; needed by `encode` and by whatever looks at codes.
+
+    Raises
+    ------
+    ValueError
+        If the parts do not fit each other: the message says which.
+
+    References
+    ----------
+    gurumurthy2017deligan.
+    """
+
+    def __init__(self, generator, discriminator, prior, encoder=None):
+        super().__init__()
+        self.generator, self.discriminator, self.prior = generator, discriminator, prior
+        self.encoder = encoder if encoder is None else encoder.requires_grad_(False)
+        self._require_fit()
+
+    @classmethod
+    def from_autoencoder(cls, autoencoder, mixture, discriminator, trainable=False):
+        """Return a model whose generator is a copy of the decoder.
+
+        Parameters
+        ----------
+        autoencoder : Autoencoder
+            Trained; copied.
+        mixture : Mixture or fitted GaussianMixture
+            Of its codes.
+        discriminator : nn.Module
+            Used as it is.
+        trainable : bool
+            Whether the game moves the mixture too.
+
+        Returns
+        -------
+        GMMGAN
+        """
+        encoder, decoder = (copy.deepcopy(m) for m in (autoencoder.encoder, autoencoder.decoder))
+        prior = MixturePrior.from_mixture(mixture, trainable=trainable)
+        return cls(decoder, discriminator, prior, encoder)
+
+    # ----------------------------------------------------------------------------------- drawing
+
+    def sample(self, n_samples, component=None, rng=None):
+        """Draw samples.
+
+        Parameters
+        ----------
+        n_samples : int >= 1
+            How many.
+        component : int, optional
+            Draw all from this component of the mixture.
+        rng : torch Generator, int or None
+            Source of randomness.
+
+        Returns
+        -------
+        tensor (n_samples, ...)
+            Pixels in [-1, 1] or points, on the processor.
+        """
+        rng = as_generator(rng, self._device)
+        return self.generate(self.prior.sample(n_samples, rng=rng, component=component))
+
+    def generate(self, z):
+        """Return the samples of latent points.
+
+        Parameters
+        ----------
+        z : tensor or array-like (N, d)
+
+        Returns
+        -------
+        tensor (N, ...)
+            On the processor, without gradients.
+        """
+        return _in_blocks(self.generator, self._as_latent(z, "z"))
+
+    def encode(self, samples):
+        """Return the codes of samples: the latent points that the generator once came from.
+
+        Parameters
+        ----------
+        samples : tensor (N, ...)
+            Pixels in [-1, 1], or points.
+
+        Returns
+        -------
+        tensor (N, d)
+
+        Raises
+        ------
+        ValueError
+            If there is no encoder, or a pixel lies outside [-1, 1].
+        """
+        if self.encoder is None:
+            raise ValueError("encoder is None. Pass one: GMMGAN(..., encoder=...).")
+        return _in_blocks(self.encoder, _as_samples(samples, "samples").to(self._device))
+
+    def interpolate(self, a, b, n_steps=8):
+        """Draw the samples along the straight line between two latent points.
+
+        Parameters
+        ----------
+        a, b : tensor or array-like (d,)
+            Ends, such as rows of `encode`.
+        n_steps : int >= 2
+            How many, both ends included.
+
+        Returns
+        -------
+        tensor (n_steps, ...)
+        """
+        n_steps = as_count(n_steps, "n_steps", at_least=2)
+        ends = [self._as_latent([end], name)[0] for end, name in ((a, "a"), (b, "b"))]
+        place = torch.linspace(0.0, 1.0, n_steps, device=self._device)[:, None]
+        return self.generate(torch.lerp(*ends, place))
+
+    def log_prob(self, z):
+        """Return the mixture's log density of latent points (eq. mixture-density).
+
+        Parameters
+        ----------
+        z : tensor or array-like (N, d)
+
+        Returns
+        -------
+        tensor (N,)
+            Nats. It is a density of codes, not of pictures: the generator has none.
+        """
+        return _in_blocks(self.prior.log_prob, self._as_latent(z, "z"))
+
+    # ------------------------------------------------------------------------------------- files
+
+    def save(self, path):
+        """Write all weights as a safetensors file, whole or not at all.
+
+        Parameters
+        ----------
+        path : str or Path
+        """
+        from safetensors.torch import save
+
+        weights = {name: value.cpu().contiguous() for name, value in self.state_dict().items()}
+        write_atomically(path, save(weights))
+
+    def load(self, weights):
+        """Take weights that `save` wrote, into parts of the same shapes.
+
+        Parameters
+        ----------
+        weights : str, Path, or dict of str to array
+            A file, or what `recorded.load_weights` returns.
+
+        Returns
+        -------
+        GMMGAN
+            The model itself.
+
+        Raises
+        ------
+        ValueError
+            If the file is damaged, or belongs to a model with other networks or another mixture.
+        """
+        if not isinstance(weights, dict):
+            weights = _read(weights)
+        try:
+            self.load_state_dict({k: torch.as_tensor(v) for k, v in weights.items()})
+        except RuntimeError as error:
+            raise ValueError(
+                "weights do not fit this model. Build it with the networks and the number of "
+                f"components that were saved ({error})."
+            ) from None
+        return self
+
+    # ----------------------------------------------------------------------------------- private
+
+    @property
+    def _device(self):
+        """Where the parameters are."""
+        return next(self.generator.parameters()).device
+
+    def _as_latent(self, z, name):
+        """Return latent points as a float tensor (N, d) on the model's device."""
+        if isinstance(z, list) and isinstance(z[0], torch.Tensor):
+            z = torch.stack(z)
+        if isinstance(z, torch.Tensor):
+            z = z.detach().cpu().numpy()
+        z = as_points(z, self.prior.latent_dim, name)
+        return torch.as_tensor(z, dtype=self.prior.means.dtype, device=self._device)
+
+    @torch.no_grad()
+    def _require_fit(self):
+        """Try all parts on two latent points."""
+        z = self.prior.sample(2, rng=0)
+        d = self.prior.latent_dim
+        try:
+            fake = self.generator(z)
+        except RuntimeError as error:
+            raise ValueError(
+                f"generator cannot take the prior's points of latent_dim {d}. Build it for them, "
+                f"or fit the mixture to codes of its size ({error})."
+            ) from None
+        for name, network, expected in (
+            ("discriminator", self.discriminator, 1),
+            ("encoder", self.encoder, d),
+        ):
+            if network is None:
+                continue
+            try:
+                found = network(fake).numel() / 2
+            except RuntimeError as error:
+                raise ValueError(
+                    f"{name} cannot take the generator's samples of shape "
+                    f"{tuple(fake.shape[1:])}. Build it for them ({error})."
+                ) from None
+            if found != expected:
+                raise ValueError(
+                    f"{name} gives {found:g} numbers for each sample, expected {expected}: "
+                    "one logit from a discriminator, latent_dim numbers from an encoder."
+                )
+
+
+class Refiner(nn.Module):
+    """A generator for a mixture in the space of the data: it moves the mixture's samples a little.
+
+    Its samples are z + network(z). The network's last linear layer begins at zero, so that before
+    the first step the samples are the mixture's own.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Samples (B, ...) to shifts of the same shape. Its last linear layer is set to zero.
+
+    Examples
+    --------
+    >>> refiner = Refiner(MLP(2, 2))
+    >>> refiner(torch.tensor([[1.0, -2.0]])).tolist()
+    [[1.0, -2.0]]
+    """
+
+    def __init__(self, network):
+        super().__init__()
+        last = [m for m in network.modules() if isinstance(m, nn.Linear)]
+        if not last:
+            raise ValueError("network has no linear layer to begin at zero. Use an MLP.")
+        with torch.no_grad():
+            last[-1].weight.zero_()
+            last[-1].bias.zero_()
+        self.network = network
+
+    def forward(self, z):
+        """Return z and its shift, added.
+
+        Parameters
+        ----------
+        z : tensor (B, ...)
+
+        Returns
+        -------
+        tensor (B, ...)
+        """
+        return z + self.network(z)
+
+
+def fit_gmm_gan(
+    model,
+    X,
+    n_steps,
+    *,
+    batch_size=100,
+    learning_rates=(2e-4, 5e-4),
+    prior_rate=1e-3,
+    anchor=1.0,
+    r1=1.0,
+    betas=(0.5, 0.99),
+    decay=False,
+    average=0.998,
+    terms=(),
+    device="auto",
+    **options,
+):
+    """Let generator and discriminator play, with latent points from the model's mixture.
+
+    The generator ends with the average of its weights. If the mixture is trainable, its parameters
+    follow the same loss through the points (means and covariances) and through a score term
+    (weights); the anchor, minus the mean log density of the data's codes, which is what EM
+    minimises, keeps it from drifting.
+
+    Parameters
+    ----------
+    model : GMMGAN
+        Trained in place.
+    X : tensor or array (N, ...)
+        Pixels (N, C, side, side) in [-1, 1], or points (N, D).
+    n_steps : int >= 1
+        Turns: a step of the discriminator, then one of the generator.
+    batch_size : int >= 2
+        Samples in a batch.
+    learning_rates : (float, float)
+        Adam's, of generator and discriminator.
+    prior_rate : float > 0
+        Adam's, of a trainable mixture.
+    anchor : float >= 0
+        Weight of the anchor of a trainable mixture.
+    r1 : float >= 0
+        Weight of the R1 penalty.
+    betas : (float, float)
+        Adam's decay rates.
+    decay : bool
+        Whether the learning rates fall linearly to zero.
+    average : float in (0, 1), optional
+        How much of the average stays at each step; None ends with the last weights.
+    terms : sequence of functions (z, labels, fake) -> tensor (B,)
+        Further losses of the generator, such as those of `gmmlearn.deep.generator_terms`.
+    device : str or torch.device
+        The model is moved there, and stays.
+    **options
+        For `gmmlearn.deep.training.train`: seed, progress, checkpoint, ...
+
+    Returns
+    -------
+    Trained
+        History of the losses: "generator_loss" is the game's, "anchor" and "terms" are added to it.
+
+    Raises
+    ------
+    ValueError
+        If the data do not fit the model, or a setting is out of range.
+
+    References
+    ----------
+    gurumurthy2017deligan; mescheder2018which.
+    """
+    X = _as_samples(X, "X")
+    batch_size = as_count(batch_size, "batch_size", at_least=2)
+    n_steps, rules = as_count(n_steps, "n_steps"), Play(r1=as_nonnegative(r1, "r1"))
+    anchor = as_nonnegative(anchor, "anchor")
+    device = choose_device(device)
+    model.to(device)
+    trainable = any(p.requires_grad for p in model.prior.parameters())
+    if trainable and anchor and model.encoder is None:
+        raise ValueError("anchor needs the model's encoder. Pass one, or anchor=0.")
+    rates = {"generator": learning_rates[0], "discriminator": learning_rates[1]}
+    rates |= {"prior": prior_rate} if trainable else {}
+    modules = {name: getattr(model, name) for name in rates}
+    optimizers = {
+        name: torch.optim.Adam(modules[name].parameters(), as_positive(rate, "rate"), betas=betas)
+        for name, rate in rates.items()
+    }
+    schedulers = {
+        name: torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, n_steps)
+        for name, optimizer in optimizers.items()
+        if decay
+    }
+    moving = [p for name in rates if name != "discriminator" for p in modules[name].parameters()]
+
+    def step(real, rng):
+        draw = model.prior.rsample(len(real), rng)
+        fake = model.generator(draw.z)
+        game = discriminator_step(
+            model.discriminator, optimizers["discriminator"], real, fake, rules
+        )
+        losses = functional.softplus(-model.discriminator(fake).flatten())
+        report = {"generator_loss": losses.detach().mean()}
+        for term in terms:
+            losses = losses + term(draw.z, draw.labels, fake)
+        if terms:
+            report["terms"] = losses.detach().mean() - report["generator_loss"]
+        loss = losses.mean()
+        if trainable:
+            loss = loss + _score(losses, draw.weight)
+            if anchor:
+                away = -model.prior.log_prob(model.encoder(real)).mean()
+                loss = loss + anchor * away
+                report["anchor"] = away.detach()
+        _move([o for name, o in optimizers.items() if name != "discriminator"], loss, moving)
+        return game | report
+
+    averaged = [name for name in rates if name != "discriminator" and average is not None]
+    trained = train(
+        step,
+        X,
+        modules=modules,
+        optimizers=optimizers,
+        n_steps=n_steps,
+        batch_size=batch_size,
+        schedulers=schedulers,
+        average={name: average for name in averaged},
+        device=device,
+        **options,
+    )
+    for name in averaged:
+        modules[name].load_state_dict(trained.averaged[name].state_dict())
+    return trained
+
+
+def mixture_of_codes(
+    autoencoder, pixels, candidates=(10, 20, 40), criterion="held-out", reg_share=0.01, seed=0
+):
+    """Fit mixtures to an autoencoder's codes by EM, and choose the number of components.
+
+    Parameters
+    ----------
+    autoencoder : Autoencoder
+        Trained.
+    pixels : tensor (N, C, side, side)
+        Pictures in [-1, 1].
+    candidates : iterable of int
+        Numbers of components to try.
+    criterion : {"bic", "icl", "aic", "held-out"}
+        See `gmmlearn.select_n_components`.
+    reg_share : float >= 0
+        Variance added to the diagonal of each covariance, as a share of the codes' mean variance.
+    seed : int
+        Of the starts.
+
+    Returns
+    -------
+    Selection
+        Its `estimator` is the mixture.
+    """
+    codes = to_codes(autoencoder, pixels)
+    variance = as_nonnegative(reg_share, "reg_share") * codes.var(axis=0).mean()
+    estimator = GaussianMixture(reg_covar=variance, random_state=seed)
+    return select_n_components(codes, candidates, criterion, estimator=estimator, rng=seed)
+
+
+class Made(NamedTuple):
+    """What `make_gmm_gan` returns."""
+
+    model: GMMGAN
+    """Trained."""
+    autoencoder: Autoencoder
+    """Whose decoder the generator began as."""
+    selection: Selection
+    """The mixtures that were tried."""
+    game: Trained
+    """The adversarial steps."""
+
+
+def make_gmm_gan(pixels, latent_dim=16, *, n_steps=2500, codes=None, mixture=None, seed=0, **game):
+    """Go from pixels to a generator with a mixture inside: train, fit, copy, play.
+
+    Parameters
+    ----------
+    pixels : tensor (N, C, side, side)
+        Small pictures in [-1, 1]: the networks are perceptrons.
+    latent_dim : int >= 1
+        Numbers of a code.
+    n_steps : int >= 1
+        Steps of the game.
+    codes : dict, optional
+        Arguments of `fit_autoencoder`.
+    mixture : dict, optional
+        Arguments of `mixture_of_codes`.
+    seed : int
+        Of all stages.
+    **game
+        Arguments of `fit_gmm_gan`.
+
+    Returns
+    -------
+    Made
+        model, autoencoder, selection, game.
+    """
+    pixels = require_pixels(pixels, "pixels", at_least=2)
+    latent_dim, shape = as_count(latent_dim, "latent_dim"), tuple(pixels.shape[1:])
+    with seeded(seed):
+        autoencoder = Autoencoder(MLP(shape, latent_dim), MLP(latent_dim, shape, squash=True))
+        discriminator = MLP(shape, 1, activation="leaky_relu")
+    fit_autoencoder(autoencoder, pixels, **{"seed": seed} | (codes or {}))
+    selection = mixture_of_codes(autoencoder, pixels, **{"seed": seed} | (mixture or {}))
+    model = GMMGAN.from_autoencoder(autoencoder, selection.estimator, discriminator)
+    trained = fit_gmm_gan(model, pixels, n_steps, **{"seed": seed} | game)
+    return Made(model, autoencoder, selection, trained)
+
+
+def _score(losses, weight):
+    """Return zero, with the gradient that the losses have through the choice of components."""
+    fixed = losses.detach()
+    others = (fixed.sum() - fixed) / max(len(fixed) - 1, 1)  # makes it less noisy, no less right
+    return ((weight - 1.0) * (fixed - others)).mean()
+
+
+def _move(optimizers, loss, parameters):
+    """Take one step of each optimizer; only `parameters` get gradients."""
+    for optimizer in optimizers:
+        optimizer.zero_grad()
+    loss.backward(inputs=parameters)
+    for optimizer in optimizers:
+        optimizer.step()
+
+
+def _as_samples(X, name):
+    """Return pictures in [-1, 1], or points of any size, as float32."""
+    if len(getattr(X, "shape", ())) == 2:
+        X = X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X
+        return torch.as_tensor(as_points(X, name=name), dtype=torch.float32)
+    return require_pixels(X, name)
+
+
+@torch.no_grad()
+def _in_blocks(function, X):
+    """Return function(X) on the processor, block by block."""
+    return torch.cat([function(part).cpu() for part in X.split(_BLOCK)])
+
+
+def _read(path):
+    """Return the tensors of a safetensors file."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        return load_file(path)
+    except SafetensorError as error:
+        raise ValueError(f"{path} is not a whole safetensors file ({error}).") from None

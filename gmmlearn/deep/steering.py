@@ -1,0 +1,115 @@
+"""Parts that tie a generator to the components of its mixture: further losses, a told judge."""
+
+import torch
+from torch import nn
+
+from gmmlearn._validation import as_nonnegative
+
+
+def keep_component(encoder, prior, strength=1.0):
+    """Return a loss that is low where a sample's code gives away its component.
+
+    The loss of a sample from component k is minus log p(k | code of the sample), so the mixture
+    itself guesses which component a sample came from, and the generator helps it.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        Samples to codes (B, d).
+    prior : MixturePrior
+        Of such codes.
+    strength : float >= 0
+        What the loss is multiplied with.
+
+    Returns
+    -------
+    function (z, labels, fake) -> tensor (B,)
+        For the `terms` of `gmm_gan.fit_gmm_gan`; nats times strength.
+
+    References
+    ----------
+    chen2016infogan.
+    """
+    strength = as_nonnegative(strength, "strength")
+
+    def loss(z, labels, fake):
+        guesses = prior.log_joint(encoder(fake)).log_softmax(dim=1)
+        return -strength * guesses.gather(1, labels[:, None])[:, 0]
+
+    return loss
+
+
+def keep_density(encoder, prior, strength=1.0):
+    """Return a loss that is low where a sample's code is likely under the mixture.
+
+    The loss is minus log p(code of the sample). It pulls towards the middle of the components: with
+    much strength it costs diversity.
+
+    Parameters
+    ----------
+    encoder : nn.Module
+        Samples to codes (B, d).
+    prior : MixturePrior
+        Of such codes.
+    strength : float >= 0
+        What the loss is multiplied with.
+
+    Returns
+    -------
+    function (z, labels, fake) -> tensor (B,)
+        For the `terms` of `gmm_gan.fit_gmm_gan`; nats times strength.
+    """
+    strength = as_nonnegative(strength, "strength")
+
+    def loss(z, labels, fake):
+        return -strength * prior.log_prob(encoder(fake))
+
+    return loss
+
+
+def tell_components(samples, codes, prior):
+    """Join flattened samples and the responsibilities of their codes.
+
+    Parameters
+    ----------
+    samples : tensor (B, ...)
+        Real ones with the codes of an encoder, or a generator's with the latent points they are
+        made of.
+    codes : tensor (B, d)
+    prior : MixturePrior
+
+    Returns
+    -------
+    tensor (B, features + K)
+        What a discriminator reads that is told the component.
+    """
+    return torch.cat([samples.flatten(1), prior.responsibilities(codes)], dim=1)
+
+
+class Teller(nn.Module):
+    """A generator that says, with each sample, which component it comes from.
+
+    With it and `tell_components` of the real data, `gan.fit_gan` plays the game in which the
+    discriminator is told the component (mirza2014conditional).
+
+    Parameters
+    ----------
+    generator : nn.Module
+        Latent points (B, d) to samples.
+    prior : MixturePrior
+        Where the latent points come from; fixed here.
+
+    References
+    ----------
+    mirza2014conditional.
+    """
+
+    def __init__(self, generator, prior):
+        super().__init__()
+        self.generator = generator
+        # A list, so that the prior's parameters are not among those that the game trains.
+        self._prior = [prior]
+
+    def forward(self, z):
+        """Return samples and responsibilities of latent points z (B, d), joined."""
+        return tell_components(self.generator(z), z, self._prior[0])
