@@ -18,7 +18,6 @@ import os
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import argparse
-import gzip
 import itertools
 import json
 import tracemalloc
@@ -154,8 +153,7 @@ def plane_bits(model, images, n_levels, seed, n_draws=2):
 
 def large_digits(folder):
     """Return what was measured on MNIST's 10,000 test digits."""
-    raw = gzip.open(Path(folder) / "t10k-images-idx3-ubyte.gz").read()
-    images = np.frombuffer(raw, np.uint8, offset=16).reshape(-1, 784)
+    images = datasets.mnist("test", folder).X.reshape(-1, 784)
     order = np.random.default_rng(0).permutation(len(images))
     train, validation, test = np.split(images[order], [8000, 9000])
     X = {seed: datasets.dequantise(train, seed, 256) for seed in (0, 1)}

@@ -1,5 +1,10 @@
 """Every data set of the book as seeded arrays. Nothing is downloaded."""
 
+import gzip
+import math
+import os
+import zlib
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -20,6 +25,7 @@ BLOBS = {
 DIGIT_LEVELS = 17
 """Pixels of the 8 x 8 digits take the whole values 0..16."""
 
+_MNIST_STEMS = {"test": "t10k", "train": "train"}
 _DIGIT_PARTS = {"train": slice(0, 1000), "validation": slice(1000, 1297), "test": slice(1297, 1797)}
 
 
@@ -150,6 +156,62 @@ def digits(part="all"):
     order = np.random.default_rng(0).permutation(len(bunch.target))
     chosen = order[_DIGIT_PARTS.get(part, slice(None))]
     return Labelled(bunch.images[chosen], bunch.target[chosen])
+
+
+def mnist(part="test", folder=None):
+    """Read MNIST's 28 x 28 digits from files that you have; nothing is downloaded.
+
+    Parameters
+    ----------
+    part : {"test", "train"}
+        10,000 or 60,000 pictures, in the order of the files.
+    folder : str or Path, optional
+        Where the four files with their usual names are, such as t10k-images-idx3-ubyte.gz; unless
+        given, the environment variable GMMLEARN_DATA names it.
+
+    Returns
+    -------
+    Labelled
+        X (N, 28, 28) with pixels 0..255 (0 is paper, 255 is ink) and the digits 0..9.
+
+    Raises
+    ------
+    ValueError
+        If no folder is named, a file is not there, or it is damaged.
+
+    References
+    ----------
+    lecun1998gradient.
+    """
+    if part not in _MNIST_STEMS:
+        raise ValueError(f"part is {part!r}. Use 'test' or 'train'.")
+    folder = os.environ.get("GMMLEARN_DATA") if folder is None else folder
+    if not folder:
+        raise ValueError(
+            "folder is None and the environment variable GMMLEARN_DATA is not set. Set one to the "
+            "folder that holds t10k-images-idx3-ubyte.gz and t10k-labels-idx1-ubyte.gz."
+        )
+    stem = Path(folder) / _MNIST_STEMS[part]
+    images, labels = (
+        _read_idx(f"{stem}-images-idx3-ubyte.gz"),
+        _read_idx(f"{stem}-labels-idx1-ubyte.gz"),
+    )
+    return Labelled(images.astype(float), labels.astype(int))
+
+
+def _read_idx(path):
+    """Return the array of an IDX file: two zeros, its type, its axes, their lengths, the bytes."""
+    try:
+        raw = gzip.decompress(Path(path).read_bytes())
+    except (OSError, EOFError, zlib.error) as error:
+        raise ValueError(
+            f"{path} cannot be read ({error}). Get MNIST's files and name their folder."
+        ) from None
+    n_axes = raw[3] if raw[:3] == bytes([0, 0, 8]) else 0
+    shape = tuple(int(n) for n in np.frombuffer(raw, ">u4", count=n_axes, offset=4))
+    if not n_axes or len(raw) != 4 + 4 * n_axes + math.prod(shape):
+        raise ValueError(f"{path} is no whole IDX file of bytes. Get it again.")
+    return np.frombuffer(raw, np.uint8, offset=4 + 4 * n_axes).reshape(shape)
 
 
 def dequantise(images, rng=None, n_levels=DIGIT_LEVELS):

@@ -1,5 +1,7 @@
 """The data sets: their known modes, ranges and parts."""
 
+import gzip
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
@@ -118,3 +120,47 @@ def test_nothing_passed_in_is_changed():
     copy = images.copy()
     datasets.dequantise(images, rng=0)
     np.testing.assert_array_equal(images, copy)
+
+
+def write_idx(path, array):
+    head = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
+    path.write_bytes(gzip.compress(head + array.astype(np.uint8).tobytes()))
+
+
+@pytest.fixture
+def mnist_folder(tmp_path, monkeypatch):
+    rng = np.random.default_rng(0)
+    images, labels = rng.integers(256, size=(5, 28, 28)), np.array([7, 2, 1, 0, 4])
+    write_idx(tmp_path / "t10k-images-idx3-ubyte.gz", images)
+    write_idx(tmp_path / "t10k-labels-idx1-ubyte.gz", labels)
+    monkeypatch.delenv("GMMLEARN_DATA", raising=False)
+    return tmp_path, images, labels
+
+
+def test_mnist_is_read_from_a_folder_or_the_environment(mnist_folder, monkeypatch):
+    folder, images, labels = mnist_folder
+    found = datasets.mnist("test", folder)
+    np.testing.assert_array_equal(found.X, images)
+    np.testing.assert_array_equal(found.labels, labels)
+    monkeypatch.setenv("GMMLEARN_DATA", str(folder))
+    np.testing.assert_array_equal(datasets.mnist().X, images)
+
+
+def test_mnist_says_what_is_missing(mnist_folder):
+    folder, _, _ = mnist_folder
+    with pytest.raises(ValueError, match="GMMLEARN_DATA is not set"):
+        datasets.mnist()
+    with pytest.raises(ValueError, match=r"train-images-idx3-ubyte.gz cannot be read"):
+        datasets.mnist("train", folder)
+    with pytest.raises(ValueError, match="Use 'test' or 'train'"):
+        datasets.mnist("validation", folder)
+    path = folder / "t10k-labels-idx1-ubyte.gz"
+    whole = path.read_bytes()
+    for damaged in (
+        whole[:-9],
+        gzip.compress(b"other"),
+        gzip.compress(gzip.decompress(whole)[:-1]),
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(ValueError, match=r"t10k-labels.*(cannot be read|no whole IDX)"):
+            datasets.mnist("test", folder)

@@ -1,6 +1,7 @@
 """Measures of samples against closed forms, definitions by loops, SciPy and torchmetrics."""
 
 import warnings
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -553,3 +554,33 @@ def test_frechet_refuses_what_is_no_covariance(covariance):
         metrics.frechet_distance_gaussians(np.zeros(2), np.eye(2), np.zeros(2), covariance)
     with pytest.raises(ValueError, match="other_mean has shape"):
         metrics.frechet_distance_gaussians(np.zeros(2), np.eye(2), np.zeros(3), np.eye(3))
+
+
+@pytest.mark.parametrize("n_clusters", [2, 4, 6])
+def test_clustering_accuracy_is_the_best_of_all_namings(n_clusters):
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        labels, clusters = rng.integers(4, size=50), rng.integers(n_clusters, size=50)
+        size = max(4, n_clusters)
+        best = max((np.array(p)[clusters] == labels).mean() for p in permutations(range(size)))
+        assert metrics.clustering_accuracy(labels, clusters) == pytest.approx(best, abs=1e-12)
+
+
+def test_clustering_accuracy_does_not_care_for_names():
+    labels = np.array([3, 3, 5, 5, 9])
+    assert metrics.clustering_accuracy(labels, [-7, -7, 0, 0, 100]) == 1.0
+    assert metrics.clustering_accuracy(labels, np.arange(5)) == 0.6  # one name each
+    assert metrics.clustering_accuracy(labels, np.zeros(5, int)) == 0.4
+
+
+@pytest.mark.parametrize(
+    ("labels", "clusters", "message"),
+    [
+        ([0, 1], [0, 1, 1], "labels has 2 entries, clusters 3"),
+        ([0, 1], [[0.5, 0.5], [0.1, 0.9]], r"clusters must be whole.*argmax"),
+        ([], [], "labels must be whole numbers"),
+    ],
+)
+def test_clustering_accuracy_names_bad_input(labels, clusters, message):
+    with pytest.raises(ValueError, match=message):
+        metrics.clustering_accuracy(labels, clusters)

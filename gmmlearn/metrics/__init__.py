@@ -5,6 +5,7 @@ sees. Distances between sets of samples are only as good as the features.
 """
 
 from gmmlearn.metrics.bins import Bins, Modes, mode_statistics, ndb
+from gmmlearn.metrics.clusters import clustering_accuracy
 from gmmlearn.metrics.distances import (
     KernelBlocks,
     frechet_distance,
@@ -32,6 +33,7 @@ __all__ = [
     "agreement",
     "bits_per_pixel",
     "bootstrap_interval",
+    "clustering_accuracy",
     "faulty_samples",
     "frechet_distance",
     "frechet_distance_gaussians",
