@@ -2,13 +2,11 @@
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
+from contents import HTML, missing
 
-ROOT = Path(__file__).parents[2]
-HTML = ROOT / "_build" / "html"
-SCREENSHOTS = ROOT / "_build" / "screenshots"
+SCREENSHOTS = HTML.parent / "screenshots"
 BROWSERS = [
     os.environ.get("GMMLEARN_CHROMIUM", ""),
     "chromium",
@@ -20,11 +18,6 @@ BROWSERS = [
 # Nothing but the page: no updates, no telemetry, no sign-in.
 FLAGS = ["--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync"]  # fmt: skip
-
-
-def missing(what):
-    """No book or no browser: a failure in CI, elsewhere a skip that says what to do."""
-    (pytest.fail if os.environ.get("CI") else pytest.skip)(what)
 
 
 @pytest.fixture(scope="module")

@@ -7,11 +7,10 @@ box outside any landmark (rule "region", moderate).
 from pathlib import Path
 
 import axe_playwright_python
+import contents
 import pytest
-import yaml
+from contents import HTML
 
-ROOT = Path(__file__).parents[2]
-HTML = ROOT / "_build" / "html"
 AXE = Path(axe_playwright_python.__file__).parent / "axe.min.js"
 # Formulas are thousands of elements that MathJax writes; test_pages.py holds that each carries
 # its MathML.
@@ -20,9 +19,7 @@ READY = "document.documentElement.dataset.scroll === 'ready'"
 
 
 def pages():
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    names = [toc["root"]] + [c["file"] for part in toc["parts"] for c in part["chapters"]]
-    return [f"{name}.html" for name in [*names, "search"]]
+    return [f"{name}.html" for name in [*contents.pages(), "search"]]
 
 
 @pytest.fixture(scope="module", params=["light desk", "dark phone"])

@@ -10,11 +10,10 @@ from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urldefrag, urlsplit
 
+import contents
 import pytest
-import yaml
+from contents import HTML, ROOT
 
-ROOT = Path(__file__).parents[2]
-HTML = ROOT / "_build" / "html"
 SCREENSHOTS = ROOT / "_build" / "screenshots"
 DESK, PHONE = {"width": 1280, "height": 900}, {"width": 390, "height": 844}
 SEARCH = "search.html?q=mixture"
@@ -67,9 +66,7 @@ READY = """() => document.documentElement.dataset.scroll === "ready"
 
 
 def pages():
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    names = [toc["root"]] + [c["file"] for part in toc["parts"] for c in part["chapters"]]
-    return [f"{name}.html" for name in names] + [SEARCH, "genindex.html"]
+    return [f"{name}.html" for name in contents.pages()] + [SEARCH, "genindex.html"]
 
 
 @pytest.fixture(scope="module", params=["light", "dark"])

@@ -6,10 +6,9 @@ from functools import cache
 from pathlib import Path
 
 import pytest
-import yaml
+from contents import ROOT, pages
 from pybtex.database import parse_file
 
-ROOT = Path(__file__).parents[2]
 IDENTIFIERS = {"doi", "url", "isbn", "eprint"}
 TEXT = {".bib", ".cfg", ".cff", ".css", ".ipynb", ".js", ".json", ".md", ".py", ".toml", ".txt",
         ".yml"}  # fmt: skip
@@ -26,11 +25,6 @@ def files():
         skip = {".venv", "_build", ".git", "__pycache__", "gmmlearn.egg-info"}
         found = [p for p in ROOT.rglob("*") if not skip & set(p.relative_to(ROOT).parts)]
     return [p for p in found if p.is_file()]
-
-
-def pages():
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf-8"))
-    return [toc["root"]] + [c["file"] for part in toc["parts"] for c in part["chapters"]]
 
 
 def source(page):
