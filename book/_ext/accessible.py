@@ -1,7 +1,8 @@
 """Mend what the page builder writes that a screen reader would stumble over.
 
 docutils gives a bibliography's entries the role doc-biblioentry. A list may not hold it, and
-WAI-ARIA has deprecated it (https://github.com/w3c/dpub-aria/issues/15).
+WAI-ARIA has deprecated it (https://github.com/w3c/dpub-aria/issues/15). The theme's sidebar opens
+and closes a section by a summary without a word in it.
 """
 
 
@@ -11,7 +12,16 @@ def mend_bibliography(app, page, template, context, doctree):
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
 
 
+def name_toggles(app, page, template, context, doctree):
+    """Name what opens and closes a section of the sidebar."""
+    if make := context.get("generate_toctree_html"):
+        context["generate_toctree_html"] = lambda *args, **settings: str(
+            make(*args, **settings)
+        ).replace("<summary>", '<summary aria-label="Pages of this section">')
+
+
 def setup(app):
     """Register with Sphinx."""
     app.connect("html-page-context", mend_bibliography)
+    app.connect("html-page-context", name_toggles, priority=900)  # the theme's function is there
     return {"parallel_read_safe": True, "parallel_write_safe": True}

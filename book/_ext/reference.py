@@ -18,6 +18,7 @@ from pathlib import Path
 from docutils import nodes
 from inventory import chapters, entries, modules, public_names, used
 from pybtex.database import parse_file
+from sphinx.ext.autodoc import ClassDocumenter, bool_option
 from sphinx.ext.napoleon import Config, NumpyDocstring
 from sphinx.roles import XRefRole
 from sphinx.transforms.post_transforms import SphinxPostTransform
@@ -270,6 +271,10 @@ def configure(app, config):
     """Read docstrings as numpydoc writes them; show them in the order of the source."""
     config.autodoc_member_order = "bysource"
     config.autodoc_preserve_defaults = True
+    # An attribute's value may be a path on this disk. A class's attributes have the options that
+    # the class has.
+    ClassDocumenter.option_spec["no-value"] = bool_option
+    config.autodoc_default_options = {"no-value": True}
     config.autodoc_typehints = "none"
     config.add_module_names = False
     # Every page would carry some hundreds of entries; each module begins with a table instead.
