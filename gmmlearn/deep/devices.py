@@ -74,7 +74,7 @@ def name_device(device):
 
 @contextlib.contextmanager
 def seeded(seed):
-    """Make networks with repeatable initial weights; torch's global generator is put back.
+    """Make networks with repeatable initial weights; torch's global generators are put back.
 
     Parameters
     ----------
@@ -90,8 +90,11 @@ def seeded(seed):
     True
     """
     seed = as_count(seed, "seed", at_least=0)
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)  # torch.manual_seed would seed GPUs as well
+    on_cuda = torch.cuda.is_available() and torch.cuda.is_initialized()
+    with torch.random.fork_rng(devices=[torch.cuda.current_device()] if on_cuda else []):
+        torch.default_generator.manual_seed(seed)
+        if on_cuda:  # torch.manual_seed would leave other GPUs changed
+            torch.cuda.manual_seed(seed)
         yield
 
 

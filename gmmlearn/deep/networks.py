@@ -162,6 +162,10 @@ def start_weights(network, activation):
         Changed in place. Weights come from torch's global generator: see `training.seeded`.
     activation : str
         A key of `ACTIVATIONS`: what stands between the layers.
+
+    References
+    ----------
+    he2015delving.
     """
     layers = [m for m in network.modules() if getattr(m, "weight", None) is not None]
     inner_gain = 1.0 / math.sqrt(_mean_square(activation))

@@ -91,9 +91,9 @@ class Run:
                     bar.update()
         except Exception:
             # A matrix of NaN has no Cholesky factor: then say so, not what came of it.
-            self._require_finite(rows)
+            self._require_finite(rows, self.n_done + len(rows))
             raise
-        self._require_finite(rows)
+        self._require_finite(rows, self.n_done + n_steps - 1)
         self.n_done += n_steps
         if bar is not None:
             last = self.values[:, self.n_done - 1]
@@ -125,21 +125,27 @@ class Run:
             self.names = quantities.keys()
             self.values = np.empty((len(self.names), self.n_steps))
 
-    def _require_finite(self, rows):
+    def _require_finite(self, rows, last_step):
         """Write quantities to the history; if a number is not finite, go back and say so."""
+        n_known = self.n_done + len(rows)
         if rows:
             values = torch.stack(rows).cpu().double().numpy().T
-            self.values[:, self.n_done : self.n_done + len(rows)] = values
+            self.values[:, self.n_done : n_known] = values
             bad = ~np.isfinite(values)
             if bad.any():
                 place = int(bad.any(axis=0).argmax())
                 which = int(bad[:, place].argmax())
-                kind = "NaN" if np.isnan(values[which, place]) else "infinite"
-                self._give_up(self.n_done + place, list(self.names)[which], f"is {kind}")
+                fault = "is NaN" if np.isnan(values[which, place]) else "is infinite"
+                step = self.n_done + place
+                self._give_up(step, list(self.names)[which], fault, self.history(step + 1))
+        for quantity in self._spoilt():
+            self._give_up(last_step, quantity, "are not all finite", self.history(n_known))
+
+    def _spoilt(self):
+        """Yield the names of what training changes and is not finite."""
         for kind, name, tensors in self._weights():
             if tensors and not torch.stack([t.isfinite().all() for t in tensors]).all():
-                quantity = f"{kind} of {name!r}"
-                self._give_up(self.n_done + len(rows) - 1, quantity, "are not all finite")
+                yield f"{kind} of {name!r}"
 
     def _weights(self):
         """Yield kind, name and tensors on the device of everything that training changes."""
@@ -151,7 +157,7 @@ class Run:
             # Adam counts its steps on the CPU.
             yield "moments", name, [v for v in tensors if v.device.type == self.device.type]
 
-    def _give_up(self, step, quantity, fault):
+    def _give_up(self, step, quantity, fault, history):
         """Restore the last good state and raise Diverged."""
         rates = ", ".join(
             f"{name} {group['lr']:.3g}"
@@ -159,7 +165,6 @@ class Run:
             for group in optimizer.param_groups
         )
         self.restore()
-        history = self.history(step + 1)
         raise Diverged(
             f"Training diverged: {quantity} {fault} at step {step} of {self.n_steps}, counted from "
             f"0. Lower the learning rate ({rates}), clip gradients before the optimizer's step "
@@ -169,6 +174,15 @@ class Run:
             quantity,
             history,
         )
+
+    def begin(self):
+        """Keep the state before the first step, if it is a good one."""
+        for quantity in self._spoilt():
+            raise ValueError(
+                f"modules cannot be trained: {quantity} are not all finite before the first step. "
+                "Make modules and optimizers anew."
+            )
+        self.keep()
 
     def keep(self):
         """Keep a copy of the present state as the last good one."""

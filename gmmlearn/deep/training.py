@@ -77,15 +77,17 @@ def train(
         Whether the step computes in bfloat16 where torch's autocast deems it safe. Weights stay as
         they are. Pays on a GPU with wide layers.
     compile : bool
-        Whether ``torch.compile`` compiles the modules for the run. What is compiled is the call
-        ``module(x)`` of each of `modules`; other methods run as they are. A compiled module has no
-        second derivatives: a gradient penalty such as R1 needs False.
+        Whether ``torch.compile`` compiles the networks in `modules` for the run: each
+        nn.Sequential on its own, or the whole module where it holds none. It begins with half a
+        minute of compiling. A compiled network has no second derivatives: a gradient penalty such
+        as R1 needs False.
     progress : bool, optional
         Whether a bar shows. By default it does in a terminal, and not in a notebook.
     checkpoint : str or Path, optional
         A file that keeps the state of the run. If it exists, training continues from it and ends
         with the same weights and history, bit for bit, as a run that was never broken off. Ctrl-C
-        leaves a file to continue from. A schedule goes on as it was first planned.
+        leaves a file to continue from. With more `n_steps` it goes on, unless a schedule was
+        planned for fewer.
     checkpoint_every : int
         Steps between two writings; the end is written too.
 
@@ -142,7 +144,7 @@ def train(
         stack.enter_context(own_globals(device, of_globals))
         if checkpoint is not None and os.path.exists(checkpoint):
             run.resume(checkpoint, read_checkpoint(checkpoint, settings))
-        run.keep()
+        run.begin()
         run.bar = stack.enter_context(_bar(progress, n_steps, run.n_done))
         if compile:
             stack.enter_context(_compiled(modules.values()))
@@ -169,15 +171,23 @@ def train(
 
 @contextlib.contextmanager
 def _compiled(modules):
-    """Compile modules in place for a while."""
-    modules = [module for module in modules if module._compiled_call_impl is None]
-    for module in modules:
-        module.compile()
+    """Compile networks in place for a while."""
+    networks = [n for module in modules for n in _sequences(module) or [module]]
+    networks = [n for n in networks if n._compiled_call_impl is None]  # not by the caller
+    for network in networks:
+        network.compile()
     try:
         yield
     finally:
-        for module in modules:
-            module._compiled_call_impl = None
+        for network in networks:
+            network._compiled_call_impl = None
+
+
+def _sequences(module):
+    """Return the outermost sequences of layers in a module."""
+    if isinstance(module, torch.nn.Sequential):
+        return [module]
+    return [sequence for child in module.children() for sequence in _sequences(child)]
 
 
 @contextlib.contextmanager
@@ -269,5 +279,17 @@ def _describe(data, modules, optimizers, schedulers, average):
         ]
         described[f"optimizers[{name!r}]"] = f"{type(optimizer).__name__} of {settings}"
     for name, scheduler in schedulers.items():
-        described[f"schedulers[{name!r}]"] = type(scheduler).__name__
+        described[f"schedulers[{name!r}]"] = f"{type(scheduler).__name__} of {_plan(scheduler)}"
     return described | {f"average[{name!r}]": decay for name, decay in average.items()}
+
+
+def _plan(scheduler):
+    """Return what a scheduler was made with, without how far it has come."""
+    plan = {"milestones": getattr(scheduler, "_milestones", [])}
+    plan |= {name: value for name, value in vars(scheduler).items() if not name.startswith("_")}
+    plan |= {"parts": [_plan(part) for part in getattr(scheduler, "_schedulers", [])]}
+    moving = ("last_epoch", "T_cur", "T_i", "optimizer")
+    # A function shows its address, which is another one in each process.
+    return {
+        k: v for k, v in plan.items() if k not in moving and v != [] and " at 0x" not in repr(v)
+    }

@@ -155,7 +155,7 @@ RUN = {"n_steps": N_STEPS, "batch_size": 6, "average": {"net": 0.9}, "seed": 5, 
 class Run:
     """A run that uses everything that has a state: moments, schedule, average, noise, dropout."""
 
-    def __init__(self, lr=1e-2, width=6):
+    def __init__(self, lr=1e-2, width=6, n_warm=20):
         self.X = np.random.default_rng(0).normal(size=(20, 3))  # 3 batches an epoch, 2 sit out
         with seeded(0):
             self.net = MLP(3, 3, width=width, depth=1).append(torch.nn.Dropout(0.1))
@@ -163,7 +163,7 @@ class Run:
         self.scheduler = torch.optim.lr_scheduler.SequentialLR(
             self.optimizer,
             [
-                torch.optim.lr_scheduler.LinearLR(self.optimizer, 0.1, total_iters=20),
+                torch.optim.lr_scheduler.LinearLR(self.optimizer, 0.1, total_iters=n_warm),
                 torch.optim.lr_scheduler.MultiStepLR(self.optimizer, [10, 20]),
             ],
             milestones=[20],
@@ -280,6 +280,38 @@ def test_the_time_before_counts(tmp_path, monkeypatch):
     assert Run().train(n_steps=6, checkpoint=tmp_path / "run").seconds == 1.0 + 2.0
 
 
+def test_a_schedule_planned_for_fewer_steps_is_not_stretched(tmp_path):
+    """A cosine to zero would rise again after its end."""
+
+    def train_for(n_steps):
+        run = Run()
+        run.scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(run.optimizer, n_steps)
+        return run.train(n_steps=n_steps, checkpoint=tmp_path / "run")
+
+    train_for(5)
+    train_for(5)
+    with pytest.raises(ValueError, match=r"CosineAnnealingLR of .*'T_max': 5.*'T_max': 10"):
+        train_for(10)
+
+
+def test_schedules_with_functions_are_known_again():
+    makes = [
+        lambda o: torch.optim.lr_scheduler.LambdaLR(o, lambda n: 0.9**n),
+        lambda o: torch.optim.lr_scheduler.OneCycleLR(o, 0.1, total_steps=9),
+        lambda o: torch.optim.lr_scheduler.CosineAnnealingWarmRestarts(o, 3, 2),
+    ]
+    for make in makes:
+        plans = []
+        for n_steps in (0, 5):
+            run = Run()
+            scheduler = make(run.optimizer)
+            for _ in range(n_steps):
+                run.optimizer.step()
+                scheduler.step()
+            plans.append(training._plan(scheduler))
+        assert plans[0] == plans[1] and plans[0]
+
+
 @pytest.mark.parametrize(
     ("make", "changes", "message"),
     [
@@ -290,6 +322,7 @@ def test_the_time_before_counts(tmp_path, monkeypatch):
         ({}, {"bf16": True}, "bf16 = False, not True"),
         ({}, {"X": np.zeros((20, 3))}, r"X = float32 \(20, 3\) .*, not float32 \(20, 3\)"),
         ({"lr": 0.02}, {}, r"optimizers\['adam'\] = Adam of .*'initial_lr|'lr': 0.01"),
+        ({"n_warm": 19}, {}, r"schedulers\['plan'\] = SequentialLR of .*20.*, not .*19"),
         ({"width": 7}, {}, r"modules\['net'\] = MLP of .*\(6, 3\).*, not .*\(7, 3\)"),
     ],
 )

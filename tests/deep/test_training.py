@@ -285,6 +285,22 @@ def test_weights_that_are_not_finite_are_found_at_the_end_of_a_run():
     np.testing.assert_array_equal(case.weights(), before)
 
 
+def test_moments_that_are_not_finite_are_found():
+    case = Case(dtype=torch.float32, lr=1e-30)
+    case.loss_scale[1] = 1e30  # whose square no float32 can hold: Adam would stand still for ever
+    with pytest.raises(Diverged, match="moments of 'adam' are not all finite"):
+        case.train(3)
+
+
+def test_modules_that_are_spoilt_already_are_refused():
+    case = Case()
+    with torch.no_grad():
+        case.net[0].bias[0] = torch.inf
+    with pytest.raises(ValueError, match="weights of 'net' are not all finite before the first"):
+        case.train(3)
+    assert case.seen == []
+
+
 def test_an_error_that_comes_of_nan_is_called_divergence():
     case = Case()
     case.loss_scale[3] = float("nan")
@@ -296,8 +312,9 @@ def test_an_error_that_comes_of_nan_is_called_divergence():
         return values
 
     case.step = step
-    with pytest.raises(Diverged, match="weights of 'net'"):
+    with pytest.raises(Diverged, match="weights of 'net' are not all finite at step 3") as caught:
         case.train(10)
+    assert len(caught.value.history["loss"]) == 3  # the fourth was not returned
 
     def broken(batch, rng):
         raise KeyError("a mistake of the step's own")
@@ -358,13 +375,24 @@ def test_compiled_training_gives_the_same_numbers(monkeypatch):
     assert case.net._compiled_call_impl is None  # as it came: second derivatives work again
 
 
-def test_modules_are_compiled_for_the_run(monkeypatch):
-    calls = []
-    monkeypatch.setattr(nn.Module, "compile", lambda self: calls.append(type(self)))
-    Case().train(2)
-    assert calls == []
-    Case().train(2, compile=True)
-    assert calls == [MLP]
+class Pair(nn.Module):
+    """Two networks side by side, and no forward."""
+
+    def __init__(self):
+        super().__init__()
+        self.first, self.second = nn.Sequential(nn.Linear(2, 2)), nn.ModuleList([MLP(2, 2)])
+
+
+def test_networks_are_compiled_wherever_they_are(monkeypatch):
+    compiled = []
+    monkeypatch.setattr(nn.Module, "compile", lambda self: compiled.append(self))
+    case, pair, line = Case(), Pair(), nn.Linear(2, 2)
+    modules = {"net": case.net, "pair": pair, "line": line}
+    settings = {"optimizers": {"adam": case.optimizer}, "batch_size": 2, "device": "cpu"}
+    train(case.step, X, modules=modules, n_steps=1, **settings)
+    assert compiled == []
+    train(case.step, X, modules=modules, n_steps=1, compile=True, **settings)
+    assert compiled == [case.net, pair.first, pair.second[0], line]
 
 
 def test_modes_are_left_alone():
