@@ -70,48 +70,40 @@ def _bits(answer):
         value, fault = call(answer, log_prob, n_pixels, n_levels)
         if fault is not None:
             return fault
-        nats = -log_prob.mean()
-        levels = np.log2(n_levels)
-        expected = nats / (n_pixels * np.log(2)) + levels
-        mistakes = {
-            "The levels are missing: a density on [0, 1) is not yet a probability of a picture.": (
-                expected - levels
-            ),
-            "The levels enter with the wrong sign: smaller cubes hold less mass.": (
-                expected - 2 * levels
-            ),
-            "The sign of the log density is wrong: a likelier picture needs fewer bits.": (
-                -nats / (n_pixels * np.log(2)) + levels
-            ),
-            "That is nats per pixel: turn them into bits.": nats / n_pixels + np.log(n_levels),
-            "You mix units: both terms must be in bits.": nats / (n_pixels * np.log(2))
-            + np.log(n_levels),
-            "You mix units: the log density is still in nats.": nats / n_pixels + levels,
-            "The levels enter once for each pixel already: do not multiply them again.": expected
-            + (n_pixels - 1) * levels,
-            "Add the logarithm of the number of levels, to base 2.": expected - levels + n_levels,
-            "You multiplied by ln 2 where you should divide.": nats / n_pixels * np.log(2) + levels,
-            "That is bits per picture: divide by the number of pixels.": expected * n_pixels,
-            "The density is counted per picture, the levels per pixel.": nats / np.log(2) + levels,
-            "That is the sum over pictures, not their mean.": len(log_prob)
-            * nats
-            / (n_pixels * np.log(2))
-            + levels,
-        }
-        if np.shape(value) == () and not np.isfinite(float(value)):
-            return "Densities of pictures over- and underflow: take no exponential of log_prob."
-        for message, wrong in mistakes.items():
-            if _close(value, wrong):
-                return message
-        if _close(value, expected - levels + np.log2(17)):
-            return "You assumed 17 levels: use n_levels."
-        each = -log_prob / (n_pixels * np.log(2)) + levels
-        if _close(value, each):
-            return "That is one value for each picture: take their mean."
-        fault = mismatch(value, expected, "The number of bits")
-        if fault:
+        fault = _bits_fault(value, log_prob, n_pixels, n_levels)
+        if fault is not None:
             return fault
     return None
+
+
+def _bits_fault(value, log_prob, n_pixels, n_levels):
+    """Say what is wrong with a mean number of bits per pixel."""
+    if np.shape(value) == () and not np.isfinite(float(value)):
+        return "Densities of pictures over- and underflow: take no exponential of log_prob."
+    ln_2, levels = np.log(2.0), np.log2(n_levels)
+    nats = -log_prob.mean() / n_pixels
+    bits, expected = nats / ln_2, nats / ln_2 + levels
+    mistakes = [
+        (bits, "The levels are missing: a density on [0, 1) is not yet a probability of a "
+         "picture."),
+        (bits - levels, "The levels enter with the wrong sign: smaller cubes hold less mass."),
+        (levels - bits, "The sign of the log density is wrong: a likelier picture needs fewer "
+         "bits."),
+        (nats + np.log(n_levels), "That is nats per pixel: turn them into bits."),
+        (bits + np.log(n_levels), "You mix units: both terms must be in bits."),
+        (nats + levels, "You mix units: the log density is still in nats."),
+        (bits + n_pixels * levels, "The levels enter once for each pixel already: do not multiply "
+         "them again."),
+        (bits + n_levels, "Add the logarithm of the number of levels, to base 2."),
+        (nats * ln_2 + levels, "You multiplied by ln 2 where you should divide."),
+        (expected * n_pixels, "That is bits per picture: divide by the number of pixels."),
+        (bits * n_pixels + levels, "The density is counted per picture, the levels per pixel."),
+        (bits * len(log_prob) + levels, "That is the sum over pictures, not their mean."),
+        (bits + np.log2(17), "You assumed 17 levels: use n_levels."),
+        (-log_prob / (n_pixels * ln_2) + levels, "That is one value for each picture: take their "
+         "mean."),
+    ]  # fmt: skip
+    return diagnose(value, expected, "the number of bits", mistakes)
 
 
 @exercise(
@@ -165,29 +157,26 @@ def _completion_fault(value, mixture, x, hidden):
         whole[where] = values
         return whole
 
-    expected = filled(weights @ means)
-    if _close(value, expected):
-        return None
-    if _close(value, weights @ means):
-        return "You returned the hidden pixels alone: put them back into the picture."
+    unconditioned = "Each component's mean must be conditioned on the visible pixels too."
+    plain = mixture.means[:, sorted_hidden]
+    mistakes = [
+        (weights @ means, "You returned the hidden pixels alone: put them back into the picture."),
+        (filled(weights @ means, hidden), "The values land on the wrong pixels when hidden is not "
+         "in increasing order."),
+        (filled(mixture.weights @ means), "You averaged with the weights from before: what is "
+         "visible changes the weights."),
+        (filled(means[np.argmax(weights)]), "You used the likeliest component alone: the mean is "
+         "over all components."),
+        (filled(means.mean(axis=0)), "You averaged the components equally: weight them."),
+        (filled(mixture.weights @ plain), unconditioned),
+        (filled(weights @ plain), unconditioned),
+    ]  # fmt: skip
     if len(hidden) == len(visible):
         swapped = mixture.condition(sorted_hidden, x[sorted_hidden])
-        if _close(value, filled(swapped.weights @ swapped.means)):
-            return "You conditioned on the hidden pixels: condition on the visible ones."
-    if _close(value, filled(weights @ means, hidden)):
-        return "The values land on the wrong pixels when hidden is not in increasing order."
-    if _close(value, filled(mixture.weights @ means)):
-        return "You averaged with the weights from before: what is visible changes the weights."
-    if _close(value, filled(means[np.argmax(weights)])):
-        return "You used the likeliest component alone: the mean is over all components."
-    if _close(value, filled(means.mean(axis=0))):
-        return "You averaged the components equally: weight them."
-    if _close(value, filled(mixture.weights @ mixture.means[:, sorted_hidden])) or _close(
-        value, filled(weights @ mixture.means[:, sorted_hidden])
-    ):
-        return "Each component's mean must be conditioned on the visible pixels too."
-    fault = mismatch(value, expected, "The picture")
-    if fault and np.shape(value) == x.shape and not np.allclose(value[visible], x[visible]):
+        mistakes.append((filled(swapped.weights @ swapped.means), "You conditioned on the hidden "
+                         "pixels: condition on the visible ones."))  # fmt: skip
+    fault = diagnose(value, filled(weights @ means), "the picture", mistakes)
+    if fault and np.shape(value) == x.shape and not _close(np.asarray(value)[visible], x[visible]):
         return "Visible pixels must stay as they are."
     return fault
 
