@@ -49,7 +49,8 @@ FLOORS = [
     {"deep.running", "deep.steering"},
     {"deep.training"},
     {"deep.autoencoder", "deep.flows", "deep.gan"},
-    {"deep.completion", "deep.linear_vae", "deep.gmm_vae", "deep.gmm_gan", "deep.budgets"},
+    {"deep.completion", "deep.linear_vae", "deep.gmm_vae", "deep.mixture_game", "deep.budgets"},
+    {"deep.gmm_gan"},
     {"exercises"},
 ]
 # What the lesson may import from outside.

@@ -5,18 +5,18 @@ from typing import NamedTuple
 
 import torch
 from torch import nn
-from torch.nn import functional
 
-from gmmlearn._validation import as_count, as_nonnegative, as_points, as_positive
+from gmmlearn._validation import as_count, as_nonnegative, as_points
 from gmmlearn.deep.autoencoder import Autoencoder, fit_autoencoder, require_pixels, to_codes
 from gmmlearn.deep.checkpoints import write_atomically
-from gmmlearn.deep.gan import Play, discriminator_step
+from gmmlearn.deep.mixture_game import as_samples, fit_gmm_gan
 from gmmlearn.deep.networks import MLP
 from gmmlearn.deep.prior import MixturePrior, as_generator
-from gmmlearn.deep.training import Trained, choose_device, seeded, train
+from gmmlearn.deep.training import Trained, seeded
 from gmmlearn.estimator import GaussianMixture
 from gmmlearn.selection import Selection, select_n_components
 
+__all__ = ["GMMGAN", "Made", "fit_gmm_gan", "make_gmm_gan", "mixture_of_codes"]
 _BLOCK = 2048
 """Pictures in one pass outside training."""
 
@@ -133,7 +133,7 @@ class GMMGAN(nn.Module):
         """
         if self.encoder is None:
             raise ValueError("encoder is None. Pass one: GMMGAN(..., encoder=...).")
-        return _in_blocks(self.encoder, _as_samples(samples, "samples").to(self._device))
+        return _in_blocks(self.encoder, as_samples(samples, "samples").to(self._device))
 
     def interpolate(self, a, b, n_steps=8):
         """Draw the samples along the straight line between two latent points.
@@ -259,180 +259,6 @@ class GMMGAN(nn.Module):
                 )
 
 
-class Refiner(nn.Module):
-    """A generator for a mixture in the space of the data: it moves the mixture's samples a little.
-
-    Its samples are z + network(z). The network's last linear layer begins at zero, so that before
-    the first step the samples are the mixture's own.
-
-    Parameters
-    ----------
-    network : nn.Module
-        Samples (B, ...) to shifts of the same shape. Its last linear layer is set to zero.
-
-    Examples
-    --------
-    >>> refiner = Refiner(MLP(2, 2))
-    >>> refiner(torch.tensor([[1.0, -2.0]])).tolist()
-    [[1.0, -2.0]]
-    """
-
-    def __init__(self, network):
-        super().__init__()
-        last = [m for m in network.modules() if isinstance(m, nn.Linear)]
-        if not last:
-            raise ValueError("network has no linear layer to begin at zero. Use an MLP.")
-        with torch.no_grad():
-            last[-1].weight.zero_()
-            last[-1].bias.zero_()
-        self.network = network
-
-    def forward(self, z):
-        """Return z and its shift, added.
-
-        Parameters
-        ----------
-        z : tensor (B, ...)
-
-        Returns
-        -------
-        tensor (B, ...)
-        """
-        return z + self.network(z)
-
-
-def fit_gmm_gan(
-    model,
-    X,
-    n_steps,
-    *,
-    batch_size=100,
-    learning_rates=(2e-4, 5e-4),
-    prior_rate=1e-3,
-    anchor=1.0,
-    r1=1.0,
-    betas=(0.5, 0.99),
-    decay=False,
-    average=0.998,
-    terms=(),
-    device="auto",
-    **options,
-):
-    """Let generator and discriminator play, with latent points from the model's mixture.
-
-    The generator ends with the average of its weights. If the mixture is trainable, its parameters
-    follow the same loss through the points (means and covariances) and through a score term
-    (weights); the anchor, minus the mean log density of the data's codes, which is what EM
-    minimises, keeps it from drifting.
-
-    Parameters
-    ----------
-    model : GMMGAN
-        Trained in place.
-    X : tensor or array (N, ...)
-        Pixels (N, C, side, side) in [-1, 1], or points (N, D).
-    n_steps : int >= 1
-        Turns: a step of the discriminator, then one of the generator.
-    batch_size : int >= 2
-        Samples in a batch.
-    learning_rates : (float, float)
-        Adam's, of generator and discriminator.
-    prior_rate : float > 0
-        Adam's, of a trainable mixture.
-    anchor : float >= 0
-        Weight of the anchor of a trainable mixture.
-    r1 : float >= 0
-        Weight of the R1 penalty.
-    betas : (float, float)
-        Adam's decay rates.
-    decay : bool
-        Whether the learning rates fall linearly to zero.
-    average : float in (0, 1), optional
-        How much of the average stays at each step; None ends with the last weights.
-    terms : sequence of functions (z, labels, fake) -> tensor (B,)
-        Further losses of the generator, such as those of `gmmlearn.deep.generator_terms`.
-    device : str or torch.device
-        The model is moved there, and stays.
-    **options
-        For `gmmlearn.deep.training.train`: seed, progress, checkpoint, ...
-
-    Returns
-    -------
-    Trained
-        History of the losses: "generator_loss" is the game's, "anchor" and "terms" are added to it.
-
-    Raises
-    ------
-    ValueError
-        If the data do not fit the model, or a setting is out of range.
-
-    References
-    ----------
-    gurumurthy2017deligan; mescheder2018which.
-    """
-    X = _as_samples(X, "X")
-    batch_size = as_count(batch_size, "batch_size", at_least=2)
-    n_steps, rules = as_count(n_steps, "n_steps"), Play(r1=as_nonnegative(r1, "r1"))
-    anchor = as_nonnegative(anchor, "anchor")
-    device = choose_device(device)
-    model.to(device)
-    trainable = any(p.requires_grad for p in model.prior.parameters())
-    if trainable and anchor and model.encoder is None:
-        raise ValueError("anchor needs the model's encoder. Pass one, or anchor=0.")
-    rates = {"generator": learning_rates[0], "discriminator": learning_rates[1]}
-    rates |= {"prior": prior_rate} if trainable else {}
-    modules = {name: getattr(model, name) for name in rates}
-    optimizers = {
-        name: torch.optim.Adam(modules[name].parameters(), as_positive(rate, "rate"), betas=betas)
-        for name, rate in rates.items()
-    }
-    schedulers = {
-        name: torch.optim.lr_scheduler.LinearLR(optimizer, 1.0, 0.0, n_steps)
-        for name, optimizer in optimizers.items()
-        if decay
-    }
-    moving = [p for name in rates if name != "discriminator" for p in modules[name].parameters()]
-
-    def step(real, rng):
-        draw = model.prior.rsample(len(real), rng)
-        fake = model.generator(draw.z)
-        game = discriminator_step(
-            model.discriminator, optimizers["discriminator"], real, fake, rules
-        )
-        losses = functional.softplus(-model.discriminator(fake).flatten())
-        report = {"generator_loss": losses.detach().mean()}
-        for term in terms:
-            losses = losses + term(draw.z, draw.labels, fake)
-        if terms:
-            report["terms"] = losses.detach().mean() - report["generator_loss"]
-        loss = losses.mean()
-        if trainable:
-            loss = loss + _score(losses, draw.weight)
-            if anchor:
-                away = -model.prior.log_prob(model.encoder(real)).mean()
-                loss = loss + anchor * away
-                report["anchor"] = away.detach()
-        _move([o for name, o in optimizers.items() if name != "discriminator"], loss, moving)
-        return game | report
-
-    averaged = [name for name in rates if name != "discriminator" and average is not None]
-    trained = train(
-        step,
-        X,
-        modules=modules,
-        optimizers=optimizers,
-        n_steps=n_steps,
-        batch_size=batch_size,
-        schedulers=schedulers,
-        average={name: average for name in averaged},
-        device=device,
-        **options,
-    )
-    for name in averaged:
-        modules[name].load_state_dict(trained.averaged[name].state_dict())
-    return trained
-
-
 def mixture_of_codes(
     autoencoder, pixels, candidates=(10, 20, 40), criterion="held-out", reg_share=0.01, seed=0
 ):
@@ -512,30 +338,6 @@ def make_gmm_gan(pixels, latent_dim=16, *, n_steps=2500, codes=None, mixture=Non
     model = GMMGAN.from_autoencoder(autoencoder, selection.estimator, discriminator)
     trained = fit_gmm_gan(model, pixels, n_steps, **{"seed": seed} | game)
     return Made(model, autoencoder, selection, trained)
-
-
-def _score(losses, weight):
-    """Return zero, with the gradient that the losses have through the choice of components."""
-    fixed = losses.detach()
-    others = (fixed.sum() - fixed) / max(len(fixed) - 1, 1)  # makes it less noisy, no less right
-    return ((weight - 1.0) * (fixed - others)).mean()
-
-
-def _move(optimizers, loss, parameters):
-    """Take one step of each optimizer; only `parameters` get gradients."""
-    for optimizer in optimizers:
-        optimizer.zero_grad()
-    loss.backward(inputs=parameters)
-    for optimizer in optimizers:
-        optimizer.step()
-
-
-def _as_samples(X, name):
-    """Return pictures in [-1, 1], or points of any size, as float32."""
-    if len(getattr(X, "shape", ())) == 2:
-        X = X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X
-        return torch.as_tensor(as_points(X, name=name), dtype=torch.float32)
-    return require_pixels(X, name)
 
 
 @torch.no_grad()

@@ -1,4 +1,4 @@
-"""Parts that tie a generator to the components of its mixture: further losses, a told judge."""
+"""Parts that tie a generator to its mixture: further losses, a told judge, samples refined."""
 
 import torch
 from torch import nn
@@ -113,3 +113,45 @@ class Teller(nn.Module):
     def forward(self, z):
         """Return samples and responsibilities of latent points z (B, d), joined."""
         return tell_components(self.generator(z), z, self._prior[0])
+
+
+class Refiner(nn.Module):
+    """A generator for a mixture in the space of the data: it moves the mixture's samples a little.
+
+    Its samples are z + network(z). The network's last linear layer begins at zero, so that before
+    the first step the samples are the mixture's own.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Samples (B, ...) to shifts of the same shape. Its last linear layer is set to zero.
+
+    Examples
+    --------
+    >>> refiner = Refiner(nn.Linear(2, 2))
+    >>> refiner(torch.tensor([[1.0, -2.0]])).tolist()
+    [[1.0, -2.0]]
+    """
+
+    def __init__(self, network):
+        super().__init__()
+        last = [m for m in network.modules() if isinstance(m, nn.Linear)]
+        if not last:
+            raise ValueError("network has no linear layer to begin at zero. Use an `MLP`.")
+        with torch.no_grad():
+            last[-1].weight.zero_()
+            last[-1].bias.zero_()
+        self.network = network
+
+    def forward(self, z):
+        """Return z and its shift, added.
+
+        Parameters
+        ----------
+        z : tensor (B, ...)
+
+        Returns
+        -------
+        tensor (B, ...)
+        """
+        return z + self.network(z)

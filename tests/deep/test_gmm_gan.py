@@ -11,14 +11,15 @@ from gmmlearn.deep.autoencoder import Autoencoder, fit_autoencoder, to_codes, to
 from gmmlearn.deep.gan import fit_gan
 from gmmlearn.deep.gmm_gan import (
     GMMGAN,
-    Refiner,
     fit_gmm_gan,
     make_gmm_gan,
     mixture_of_codes,
 )
+from gmmlearn.deep.mixture_game import score_term
 from gmmlearn.deep.networks import MLP
 from gmmlearn.deep.pixels import as_pixels
 from gmmlearn.deep.prior import MixturePrior
+from gmmlearn.deep.steering import Refiner
 from gmmlearn.deep.training import seeded
 from gmmlearn.mixture import Mixture
 
@@ -148,13 +149,11 @@ def test_a_learned_mixture_moves_and_the_anchor_holds_it(autoencoder, mixture, p
 
 def test_the_gradient_of_a_learned_mixture_is_that_of_the_expected_loss():
     """One step of gradient descent, by hand: finite differences of the expectation over z."""
-    from gmmlearn.deep.gmm_gan import _score
-
     truth = Mixture([0.3, 0.7], [[-1.0], [1.5]], [[[0.4]], [[0.2]]])
     prior = MixturePrior.from_mixture(truth, dtype=torch.float64)
     draw = prior.rsample(400_000, rng=0)
     losses = torch.sin(draw.z[:, 0]) + draw.z[:, 0] ** 2
-    (losses.mean() + _score(losses, draw.weight)).backward()
+    (losses.mean() + score_term(losses, draw.weight)).backward()
 
     def expected(logits, means):
         x = np.linspace(-8, 8, 40_001)
