@@ -172,6 +172,20 @@ def test_call_hands_over_copies_and_notices_changes():
     assert "returns None" in call(print, given)[1]
 
 
+def test_call_copies_tensors():
+    torch = pytest.importorskip("torch")
+    given = torch.tensor([1.0, 2.0], requires_grad=True)
+    value, fault = call(lambda x: (2 * x).sum().backward() or x.grad.sum(), given)
+    assert value == 4.0 and fault is None and given.grad is None
+
+    def change(x):
+        x.data[0] = 9.0
+        return 1.0
+
+    assert "changes an array" in call(change, given)[1]
+    assert given[0] == 1.0
+
+
 def test_only_functions_are_functions():
     assert function_fault(np.mean, "f(x)") is None
     for answer in (3, np.ones(2), int):

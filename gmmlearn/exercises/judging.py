@@ -33,7 +33,7 @@ def call(function, *arguments):
     function : callable
         The answer.
     *arguments : object
-        Arrays, also in lists and tuples, are copied; anything else is passed as it is.
+        Arrays and tensors, also in lists and tuples, are copied; anything else is passed as it is.
 
     Returns
     -------
@@ -55,6 +55,8 @@ def _copy(argument):
     """Return a copy of an array, and of a list or tuple with copies of its arrays."""
     if isinstance(argument, list | tuple):
         return type(argument)([_copy(part) for part in argument])
+    if hasattr(argument, "detach"):  # a tensor; torch itself may be absent
+        return argument.detach().clone().requires_grad_(argument.requires_grad)
     return argument.copy() if isinstance(argument, np.ndarray) else argument
 
 
@@ -62,6 +64,8 @@ def _unchanged(before, after):
     """Return whether the arrays in an argument are as they were."""
     if isinstance(before, list | tuple):
         return len(before) == len(after) and all(map(_unchanged, before, after))
+    if hasattr(before, "detach"):
+        before, after = np.asarray(before.detach().cpu()), np.asarray(after.detach().cpu())
     return not isinstance(before, np.ndarray) or np.array_equal(
         before, after, equal_nan=before.dtype.kind == "f"
     )

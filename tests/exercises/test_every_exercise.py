@@ -254,6 +254,16 @@ def test_two_digits_will_do_in_a_prediction(name, answer):
     assert result.passed, result.message
 
 
+@pytest.mark.parametrize(("name", "answer"), [row for row in RIGHT if not callable(row[1])])
+def test_every_number_of_a_prediction_is_judged(name, answer):
+    right = np.asarray(answer, dtype=float)
+    for place in np.ndindex(right.shape):
+        for factor in (0.96, 1.04):
+            wrong = right.copy()
+            wrong[place] = factor * right[place] if abs(right[place]) > 1e-6 else factor - 1.0
+            assert not check(name, wrong).passed, wrong
+
+
 @pytest.mark.parametrize(("name", "answer"), [row for row in RIGHT if callable(row[1])])
 def test_changing_an_argument_is_noticed(name, answer):
     changed = []
