@@ -107,63 +107,71 @@ def _log_mean_exp(answer):
     terms = np.random.default_rng(3).normal(size=(6, 4))
     with np.errstate(all="ignore"):
         value, fault = call(answer, terms)
-        if fault:
-            return fault
-        given = _numbers(value, allow_infinite=True)
-        if given is not None and given.shape == ():
-            return "You averaged over the whole array. Take the mean with axis=-1, row by row."
-        if given is not None and given.shape in ((6, 1), (6, 6)):
-            return (
-                f"The result has shape {given.shape}: keepdims keeps an axis of length one, which "
-                "has to go where the maxima are added."
-            )
-        if given is None or given.shape != (6,):
-            shape = None if given is None else given.shape
-            return (
-                f"For input of shape (6, 4) the result should be 6 numbers, not {shape}. "
-                "Take the last axis only."
-            )
-        total, largest = logsumexp(terms, axis=-1), terms.max(axis=-1)
-        expected = total - np.log(4)
-        mistakes = {
-            "Add the maximum back: the shift must not change the result.": expected - largest,
-            "You took the sum, not the mean: K is missing.": total,
-            "You divided the logarithm by K. The mean divides inside the logarithm.": total / 4,
-            "That is the mean of the logarithms, not the logarithm of the mean.": terms.mean(-1),
-            "You added log K where it should be subtracted.": total + np.log(4),
-            "You divided by K - 1. A mean of K terms divides by K.": total - np.log(3),
-            "You averaged over all rows at once. Take the mean with axis=-1, row by row.": (
-                largest + np.log(np.exp(terms - largest[:, None]).mean())
-            ),
-        }
-        mistakes = [(wrong, sentence) for sentence, wrong in mistakes.items()]
-        fault = diagnose(given, expected, "the array of six results", mistakes)
-        if fault:
-            return fault
-        for size, cure in (
-            (1000.0, "the exponential overflows"),
-            (-1000.0, "every exponential is rounded to zero"),
-        ):
-            shifted = _numbers(answer(terms + size), allow_infinite=True)
-            if shifted is None or not np.allclose(shifted, expected + size, rtol=1e-10):
-                return f"With terms near {size:g} the result is wrong: {cure}. Shift first."
-        spread = np.array([[0.0, 5000.0], [0.0, -5000.0]])
-        apart = _numbers(answer(spread), allow_infinite=True)
-        if apart is None or not np.allclose(apart, logsumexp(spread, axis=-1) - np.log(2)):
-            return "With terms 5000 apart the result is wrong. Shift each row by its own maximum."
-        empty = _numbers(answer(np.full((1, 2), -np.inf)), allow_infinite=True)
-        if empty is None or empty.shape != (1,) or np.isnan(empty[0]):
-            return "A row of minus infinities gives NaN. What is -inf minus -inf?"
-        if not np.isneginf(empty[0]):
-            return "A row of minus infinities is a mean of zeros, and log 0 is minus infinity."
-        mixed = _numbers(answer(np.array([[-np.inf, 0.0]])), allow_infinite=True)
-        if mixed is None or mixed.shape != (1,) or np.isnan(mixed[0]):
-            return "A row in which only some terms are minus infinity gives NaN."
-        if not np.isclose(mixed[0], -np.log(2)):
-            return "A term of -inf adds zero to the sum, but it is still one of the K terms."
-        cube = _numbers(answer(np.zeros((2, 3, 4))))
-        if cube is None or cube.shape != (2, 3):
-            return "For input of shape (2, 3, 4) the result should have shape (2, 3)."
+        return fault or _means_fault(value, terms) or _extremes_fault(answer, terms)
+
+
+def _means_fault(value, terms):
+    """Say what is wrong with the logarithms of the means of moderate terms."""
+    given = _numbers(value, allow_infinite=True)
+    shape = None if given is None else given.shape
+    if shape == ():
+        return "You averaged over the whole array. Take the mean with axis=-1, row by row."
+    if shape in ((6, 1), (6, 6)):
+        return (
+            f"The result has shape {shape}: keepdims keeps an axis of length one, which has to go "
+            "where the maxima are added."
+        )
+    if shape != (6,):
+        return (
+            f"For input of shape (6, 4) the result should be 6 numbers, not {shape}. "
+            "Take the last axis only."
+        )
+    total, largest = logsumexp(terms, axis=-1), terms.max(axis=-1)
+    expected = total - np.log(4)
+    mistakes = [
+        (expected - largest, "Add the maximum back: the shift must not change the result."),
+        (total, "You took the sum, not the mean: K is missing."),
+        (total / 4, "You divided the logarithm by K. The mean divides inside the logarithm."),
+        (terms.mean(-1), "That is the mean of the logarithms, not the logarithm of the mean."),
+        (total + np.log(4), "You added log K where it should be subtracted."),
+        (total - np.log(3), "You divided by K - 1. A mean of K terms divides by K."),
+        (largest + np.log(np.exp(terms - largest[:, None]).mean()), "You averaged over all rows at "
+         "once. Take the mean with axis=-1, row by row."),
+    ]  # fmt: skip
+    return diagnose(given, expected, "the array of six results", mistakes)
+
+
+def _extremes_fault(answer, terms):
+    """Say what is wrong with the results for terms that are huge, tiny or infinite."""
+
+    def at(*arguments):
+        return _numbers(answer(np.array(*arguments)), allow_infinite=True)
+
+    expected = logsumexp(terms, axis=-1) - np.log(4)
+    for size, cure in (
+        (1000.0, "the exponential overflows"),
+        (-1000.0, "every exponential is rounded to zero"),
+    ):
+        shifted = at(terms + size)
+        if shifted is None or not np.allclose(shifted, expected + size, rtol=1e-10):
+            return f"With terms near {size:g} the result is wrong: {cure}. Shift first."
+    spread = [[0.0, 5000.0], [0.0, -5000.0]]
+    apart = at(spread)
+    if apart is None or not np.allclose(apart, logsumexp(spread, axis=-1) - np.log(2)):
+        return "With terms 5000 apart the result is wrong. Shift each row by its own maximum."
+    empty = at([[-np.inf, -np.inf]])
+    if empty is None or empty.shape != (1,) or np.isnan(empty[0]):
+        return "A row of minus infinities gives NaN. What is -inf minus -inf?"
+    if not np.isneginf(empty[0]):
+        return "A row of minus infinities is a mean of zeros, and log 0 is minus infinity."
+    mixed = at([[-np.inf, 0.0]])
+    if mixed is None or mixed.shape != (1,) or np.isnan(mixed[0]):
+        return "A row in which only some terms are minus infinity gives NaN."
+    if not np.isclose(mixed[0], -np.log(2)):
+        return "A term of -inf adds zero to the sum, but it is still one of the K terms."
+    cube = at(np.zeros((2, 3, 4)))
+    if cube is None or cube.shape != (2, 3):
+        return "For input of shape (2, 3, 4) the result should have shape (2, 3)."
     return None
 
 

@@ -50,58 +50,63 @@ def _table(answer):
         value, fault = call(answer, resp, levels, n_levels, alpha)
         if fault:
             return fault
-        counts = np.stack([resp[levels == level].sum(axis=0) for level in range(n_levels)], axis=1)
-        seen = counts.sum(axis=1, keepdims=True)
-        one = np.eye(resp.shape[1])[resp.argmax(axis=1)]
-        hard = np.stack([one[levels == level].sum(axis=0) for level in range(n_levels)], axis=1)
-        n_k = resp.sum(axis=0)[:, None]
-        expected = (counts + alpha) / (seen + alpha * n_levels)
-        wrapped = counts.copy()
-        wrapped[:, -1] += resp[levels == -1].sum(axis=0)
-        mistakes = [
-            (expected.T, "Rows and columns are swapped: one row for each component."),
-            (
-                (counts + alpha) / (seen + alpha),
-                "Each level has alpha: add L alpha below.",
-            ),
-            (counts / seen, "You left out the imaginary pictures."),
-            ((counts + alpha) / seen, "The imaginary pictures are missing from the denominator."),
-            (
-                (counts + alpha) / (n_k + alpha * n_levels),
-                "Pictures without a level still count in your denominator.",
-            ),
-            (
-                (wrapped + alpha) / (n_k + alpha * n_levels),
-                "An index of -1 means the last level in NumPy: leave such pictures out.",
-            ),
-            (
-                (counts + alpha) / (n_k + alpha),
-                "Below, count the level's pictures and as many imaginary ones as above.",
-            ),
-            (counts / seen + alpha, "Add the imaginary pictures to the counts, then divide."),
-            (
-                (hard + alpha) / (hard + alpha).sum(axis=1, keepdims=True),
-                "You gave each picture to its likeliest component: count responsibilities.",
-            ),
-            (
-                (counts + alpha / n_levels) / (seen + alpha),
-                "Each level has alpha imaginary pictures, not a share of them.",
-            ),
-            (
-                (counts + alpha - 1) / (counts + alpha - 1).sum(axis=1, keepdims=True),
-                "Here alpha is the number of imaginary pictures itself: subtract nothing.",
-            ),
-            (counts + alpha, "Those are counts: each row must be divided by its sum."),
-            ((counts + alpha) / len(resp), "You divided by N: each row must sum to one."),
-            (
-                (counts + alpha) / (counts + alpha).sum(axis=0),
-                "Your columns sum to one: normalise over levels, not over components.",
-            ),
-        ]
-        fault = diagnose(value, expected, "The table", mistakes)
+        fault = _table_fault(value, resp, levels, n_levels, alpha)
         if fault:
             return fault
     return None
+
+
+def _table_fault(value, resp, levels, n_levels, alpha):
+    """Say what is wrong with a table."""
+    counts = np.stack([resp[levels == level].sum(axis=0) for level in range(n_levels)], axis=1)
+    seen = counts.sum(axis=1, keepdims=True)
+    one = np.eye(resp.shape[1])[resp.argmax(axis=1)]
+    hard = np.stack([one[levels == level].sum(axis=0) for level in range(n_levels)], axis=1)
+    n_k = resp.sum(axis=0)[:, None]
+    expected = (counts + alpha) / (seen + alpha * n_levels)
+    wrapped = counts.copy()
+    wrapped[:, -1] += resp[levels == -1].sum(axis=0)
+    mistakes = [
+        (expected.T, "Rows and columns are swapped: one row for each component."),
+        (
+            (counts + alpha) / (seen + alpha),
+            "Each level has alpha: add L alpha below.",
+        ),
+        (counts / seen, "You left out the imaginary pictures."),
+        ((counts + alpha) / seen, "The imaginary pictures are missing from the denominator."),
+        (
+            (counts + alpha) / (n_k + alpha * n_levels),
+            "Pictures without a level still count in your denominator.",
+        ),
+        (
+            (wrapped + alpha) / (n_k + alpha * n_levels),
+            "An index of -1 means the last level in NumPy: leave such pictures out.",
+        ),
+        (
+            (counts + alpha) / (n_k + alpha),
+            "Below, count the level's pictures and as many imaginary ones as above.",
+        ),
+        (counts / seen + alpha, "Add the imaginary pictures to the counts, then divide."),
+        (
+            (hard + alpha) / (hard + alpha).sum(axis=1, keepdims=True),
+            "You gave each picture to its likeliest component: count responsibilities.",
+        ),
+        (
+            (counts + alpha / n_levels) / (seen + alpha),
+            "Each level has alpha imaginary pictures, not a share of them.",
+        ),
+        (
+            (counts + alpha - 1) / (counts + alpha - 1).sum(axis=1, keepdims=True),
+            "Here alpha is the number of imaginary pictures itself: subtract nothing.",
+        ),
+        (counts + alpha, "Those are counts: each row must be divided by its sum."),
+        ((counts + alpha) / len(resp), "You divided by N: each row must sum to one."),
+        (
+            (counts + alpha) / (counts + alpha).sum(axis=0),
+            "Your columns sum to one: normalise over levels, not over components.",
+        ),
+    ]
+    return diagnose(value, expected, "The table", mistakes)
 
 
 @exercise(

@@ -130,59 +130,63 @@ def _mmd(answer):
         value, fault = call(answer, kernel, real, fake)
         if fault is not None:
             return fault
-        n, m, cross = len(real), len(fake), kernel(real, fake).mean()
-        whole = [kernel(X, X).sum() for X in (real, fake)]
-        sums = [kernel(X, X).sum() - np.trace(kernel(X, X)) for X in (real, fake)]
-        ones = (whole[0] - n) / (n * (n - 1)) + (whole[1] - m) / (m * (m - 1))
-        own = sums[0] / (n * (n - 1)) + sums[1] / (m * (m - 1))
-        biased = kernel(real, real).mean() + kernel(fake, fake).mean()
-        fault = diagnose(
-            value,
-            own - 2 * cross,
-            "The value",
-            [
-                (biased - 2 * cross, "Pairs of a sample with itself are in it: that is biased."),
-                (
-                    sums[0] / n**2 + sums[1] / m**2 - 2 * cross,
-                    "You left out the pairs i = j, but still count them in the number of pairs.",
-                ),
-                (
-                    whole[0] / (n * (n - 1)) + whole[1] / (m * (m - 1)) - 2 * cross,
-                    "You divide by the pairs i ≠ j, but the pairs i = j are still in the sum.",
-                ),
-                (
-                    own - 2 * cross * m / (m - 1),
-                    "Between the sets all pairs count: none is a sample with itself.",
-                ),
-                (
-                    own - 2 * cross * n / (n - 1),
-                    "Between the sets all pairs count: none is a sample with itself.",
-                ),
-                (own / 2 - 2 * cross, "Half of the pairs: i before j is one, i after j another."),
-                (
-                    sum(whole) - 2 * n * m * cross,
-                    "Those are sums: divide each by its own number of pairs.",
-                ),
-                (
-                    sum(sums) - 2 * n * m * cross,
-                    "Those are sums: divide each by its own number of pairs.",
-                ),
-                (own - cross, "The mean between the sets enters twice."),
-                (own + 2 * cross, "The mean between the sets has the wrong sign."),
-                (2 * cross - own, "The sign is turned round: equal sets give zero on average."),
-                (np.sqrt(max(own - 2 * cross, 0)), "No root: it would bring the bias back."),
-                (sums[0] / (n * (n - 1)) - 2 * cross, "The fake samples have pairs too."),
-                (
-                    ones - 2 * cross,
-                    "You subtracted 1 for each pair i = j: subtract kernel(x, x), which need not "
-                    "be 1.",
-                ),
-                (metrics.kernel_distance(real, fake), "Use the kernel you are given."),
-            ],
-        )
+        fault = _mmd_fault(value, kernel, real, fake)
         if fault:
             return fault
     return None
+
+
+def _mmd_fault(value, kernel, real, fake):
+    """Say what is wrong with an unbiased estimate."""
+    n, m, cross = len(real), len(fake), kernel(real, fake).mean()
+    whole = [kernel(X, X).sum() for X in (real, fake)]
+    sums = [kernel(X, X).sum() - np.trace(kernel(X, X)) for X in (real, fake)]
+    ones = (whole[0] - n) / (n * (n - 1)) + (whole[1] - m) / (m * (m - 1))
+    own = sums[0] / (n * (n - 1)) + sums[1] / (m * (m - 1))
+    biased = kernel(real, real).mean() + kernel(fake, fake).mean()
+    return diagnose(
+        value,
+        own - 2 * cross,
+        "The value",
+        [
+            (biased - 2 * cross, "Pairs of a sample with itself are in it: that is biased."),
+            (
+                sums[0] / n**2 + sums[1] / m**2 - 2 * cross,
+                "You left out the pairs i = j, but still count them in the number of pairs.",
+            ),
+            (
+                whole[0] / (n * (n - 1)) + whole[1] / (m * (m - 1)) - 2 * cross,
+                "You divide by the pairs i ≠ j, but the pairs i = j are still in the sum.",
+            ),
+            (
+                own - 2 * cross * m / (m - 1),
+                "Between the sets all pairs count: none is a sample with itself.",
+            ),
+            (
+                own - 2 * cross * n / (n - 1),
+                "Between the sets all pairs count: none is a sample with itself.",
+            ),
+            (own / 2 - 2 * cross, "Half of the pairs: i before j is one, i after j another."),
+            (
+                sum(whole) - 2 * n * m * cross,
+                "Those are sums: divide each by its own number of pairs.",
+            ),
+            (
+                sum(sums) - 2 * n * m * cross,
+                "Those are sums: divide each by its own number of pairs.",
+            ),
+            (own - cross, "The mean between the sets enters twice."),
+            (own + 2 * cross, "The mean between the sets has the wrong sign."),
+            (2 * cross - own, "The sign is turned round: equal sets give zero on average."),
+            (np.sqrt(max(own - 2 * cross, 0)), "No root: it would bring the bias back."),
+            (sums[0] / (n * (n - 1)) - 2 * cross, "The fake samples have pairs too."),
+            (
+                ones - 2 * cross,
+                "You subtracted 1 for each pair i = j: subtract kernel(x, x), which need not be 1.",
+            ),
+            (metrics.kernel_distance(real, fake), "Use the kernel you are given."),
+        ],
+    )
 
 
 @exercise(
