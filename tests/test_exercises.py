@@ -1,6 +1,7 @@
 """The machinery of `check`; the answers of each chapter are tested in tests/exercises/."""
 
 import re
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,7 @@ def test_unknown_exercise_is_named(name):
         ([1.0, 2.03], "is close, within five percent, but not equal."),
         ([100.0, 200.0], "is a hundred times too large: give a share, not percent."),
         (np.array([1, 2]), None),
+        ([Fraction(1), Fraction(4, 2)], None),
         ([1.0, 2.1], "has the right shape, but not the right value."),
         ([-1.0, -2.0], "has the wrong sign."),
         ([1.0], "has shape (1,), expected (2,)."),

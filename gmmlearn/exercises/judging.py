@@ -1,6 +1,7 @@
 """Compare answers with what is right and with known mistakes; for the checkers of the chapters."""
 
 import inspect
+from numbers import Real
 
 import numpy as np
 
@@ -98,6 +99,8 @@ def mismatch(answer, expected, what, rtol=1e-6):
         numbers = np.asarray(answer)
     except ValueError:  # rows of different lengths
         numbers = np.asarray(None)
+    if numbers.dtype == object and all(isinstance(number, Real) for number in numbers.flat):
+        numbers = numbers.astype(float)  # fractions
     if numbers.dtype.kind not in "biuf":  # text, None, functions, complex numbers
         return f"{what} should be made of real numbers, not {type(answer).__name__}."
     numbers = numbers.astype(float)
