@@ -90,13 +90,19 @@ def test_check_never_raises_and_never_passes_garbage(answer):
 
 
 @pytest.mark.usefixtures("toy")
-@pytest.mark.parametrize("name", ["00-toi", "nonsense", 3, None, [1]])
+@pytest.mark.parametrize("name", ["00-toi", "nonsense", 3, None, [1], np.array(["a", "b"])])
 def test_unknown_exercise_is_named(name):
     result = check(name, 1)
     assert not result.passed
     assert "There is no exercise" in result.message
     if name == "00-toi":
         assert "Did you mean '00-toy'?" in result.message
+
+
+def test_exchanged_arguments_are_noticed():
+    result = check(np.mean, "01-kl")
+    assert result.message == "The name comes first: check('01-kl', answer)."
+    assert not result.passed
 
 
 @pytest.mark.parametrize(

@@ -121,7 +121,9 @@ def check(name, answer):
 def _judge(name, answer):
     """Return whether `answer` is right, and what to print."""
     known = names()
-    if name not in known:
+    if not isinstance(name, str) or name not in known:
+        if isinstance(answer, str) and answer in known:
+            return False, f"The name comes first: check({answer!r}, answer)."
         nearest = difflib.get_close_matches(str(name), known, n=1)
         cure = f"Did you mean {nearest[0]!r}?" if nearest else f"There are: {', '.join(known)}."
         return False, f"There is no exercise {name!r}. {cure}"
