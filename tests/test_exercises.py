@@ -95,7 +95,7 @@ def test_unknown_exercise_is_named(name):
     result = check(name, 1)
     assert not result.passed
     assert "There is no exercise" in result.message
-    if name == "00-toi":
+    if str(name) == "00-toi":
         assert "Did you mean '00-toy'?" in result.message
 
 
