@@ -291,7 +291,7 @@ def complete_halves(model, mixture, data, seed):
             "VAE, mixture": mixed.mean,
             "VAE, mixture, one draw": mixed.draws[0],
             "VAE, mixture, likeliest code": likeliest(model, x, mask, fitted, mixed),
-            "VAE, encode and decode": iterate(model, x, mask),
+            "VAE, encode and decode": iterate(model, data, x, mask),
         }
         guesses = {
             name: (as_images(y, LIMITS).reshape(-1, 64) + 0.5) / 17 for name, y in ways.items()
@@ -325,10 +325,10 @@ def likeliest(model, x, mask, prior, completion, n_steps=300):
     return best
 
 
-def iterate(model, x, mask, n_rounds=50):
-    """Return completions by filling in, encoding and decoding again and again."""
+def iterate(model, data, x, mask, n_rounds=50):
+    """Return completions by encoding and decoding again and again, from the average picture."""
     hidden = torch.from_numpy(mask)
-    filled = torch.where(hidden, torch.zeros(()), x)
+    filled = torch.where(hidden, data.pixels["train"].mean(dim=0), x)
     with torch.no_grad():
         for _ in range(n_rounds):
             filled = torch.where(hidden, model.decode(model.encode(filled)[0]), x)
