@@ -54,7 +54,7 @@ class Autoencoder(nn.Module):
 
 
 class VAE(nn.Module):
-    """A density of pictures: a code from the prior, and Gaussian pixels around the decoded code.
+    """A density of pictures: Gaussian pixels around a decoded code (eq. vae-evidence).
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ class VAE(nn.Module):
 
 
 def elbo_terms(model, x, rng=None):
-    """Return the two terms of the bound for each picture, from one draw of its code.
+    """Return the two terms of the bound, from one draw of each code (eq. vae-elbo).
 
     Parameters
     ----------
@@ -155,7 +155,7 @@ def elbo_terms(model, x, rng=None):
 def fit_autoencoder(
     model, pixels, n_steps=3000, batch_size=100, learning_rate=2e-3, code_penalty=0.0, **loop
 ):
-    """Train an autoencoder by its squared error, with Adam.
+    """Train an autoencoder by its squared error, with Adam (eq. autoencoder-pca if linear).
 
     Parameters
     ----------

@@ -25,7 +25,7 @@ class Completion(NamedTuple):
 
 
 def visible_log_joint(model, z, pixels, hidden, prior=None):
-    """Return the log density of codes together with the visible pixels.
+    """Return the log density of codes together with the visible pixels (eq. vae-visible).
 
     As a function of the code it is the posterior's log density, up to a constant.
 

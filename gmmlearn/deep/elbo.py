@@ -8,7 +8,7 @@ from gmmlearn.gaussian import LOG_2PI
 
 
 class ElboTerms(NamedTuple):
-    """The two terms of the evidence's lower bound, for each picture."""
+    """The two terms of the evidence's lower bound, for each picture (eq. vae-elbo)."""
 
     reconstruction_log_prob: torch.Tensor
     """(B,) nats: expected log density of the picture given its code."""
@@ -47,7 +47,7 @@ def gaussian_log_prob(x, mean, log_var):
 
 
 def gaussian_kl(z_mean, z_log_var):
-    """Return the divergence of N(z_mean, exp(z_log_var)) from N(0, I).
+    """Return the divergence of N(z_mean, exp(z_log_var)) from N(0, I) (eq. vae-kl).
 
     Parameters
     ----------
@@ -69,7 +69,7 @@ def gaussian_kl(z_mean, z_log_var):
 
 
 def reparameterise(z_mean, z_log_var, rng=None):
-    """Draw codes as a differentiable function of the encoder's output, and noise.
+    """Draw codes, differentiably: mean plus scaled noise (eq. vae-reparameterise).
 
     Parameters
     ----------

@@ -109,7 +109,7 @@ class LinearVAE(nn.Module):
         return self.log_noise_variance.exp()
 
     def precision(self):
-        """Return the precision of z given x, the same for every x.
+        """Return the precision of z given x, the same for every x (eq. linear-vae-posterior).
 
         Returns
         -------
@@ -120,7 +120,7 @@ class LinearVAE(nn.Module):
         return identity + self.loadings.T @ self.loadings / self.noise_variance
 
     def posterior(self, x):
-        """Return the exact distribution of z given x.
+        """Return the exact distribution of z given x (eq. linear-vae-posterior).
 
         Parameters
         ----------
@@ -191,13 +191,13 @@ class LinearVAE(nn.Module):
         return ElboTerms(-0.5 * (expected + constant), gaussian_kl(z_mean, z_log_var))
 
     def gap(self):
-        """Return how far the best bound stays below the evidence, for every x the same.
+        """Return how far the best bound stays below the evidence (eq. linear-vae-gap).
 
         Returns
         -------
         tensor ()
-            Nats: the divergence of `best_encoder`'s Gaussian from the posterior; zero if and only
-            if the columns of the loadings are orthogonal.
+            Nats, the same for every x: the divergence of `best_encoder`'s Gaussian from the
+            posterior; zero if and only if the columns of the loadings are orthogonal.
         """
         precision = self.precision()
         return 0.5 * (torch.diagonal(precision).log().sum() - torch.logdet(precision))
