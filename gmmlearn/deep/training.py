@@ -155,18 +155,23 @@ def train(
         if not isinstance(X, tuple):
             batches = (part for (part,) in batches)
         run.began = began
-        try:
-            while run.n_done < n_steps:
-                n_next = _next_stop(run.n_done, checkpoint_every, n_steps)
-                run.take(step, batches, n_next - run.n_done)
-                if checkpoint is not None and (run.n_done % checkpoint_every == 0 or run.finished):
-                    run.save(checkpoint, settings)
-        except KeyboardInterrupt:  # in the middle of a step, perhaps
-            run.restore()
-            if checkpoint is not None and run.n_done:
-                run.save(checkpoint, settings)
-            raise
+        _repeat(run, step, batches, checkpoint, checkpoint_every, settings)
     return run.result()
+
+
+def _repeat(run, step, batches, checkpoint, checkpoint_every, settings):
+    """Take steps to the end, and write a checkpoint now and then."""
+    try:
+        while not run.finished:
+            n_next = _next_stop(run.n_done, checkpoint_every, run.n_steps)
+            run.take(step, batches, n_next - run.n_done)
+            if checkpoint is not None and (run.n_done % checkpoint_every == 0 or run.finished):
+                run.save(checkpoint, settings)
+    except KeyboardInterrupt:  # in the middle of a step, perhaps
+        run.restore()
+        if checkpoint is not None and run.n_done:
+            run.save(checkpoint, settings)
+        raise
 
 
 @contextlib.contextmanager
