@@ -1,5 +1,7 @@
 """Checkers of chapter 2: mixtures."""
 
+from functools import cache
+
 import numpy as np
 from scipy.special import logsumexp
 
@@ -185,11 +187,8 @@ def _regression(answer):
     fault = function_fault(answer, "regress(mixture, x1)")
     if fault:
         return fault
-    given, expected = [], []
-    names = ("prior", "level", "inside", "between", "other", "stds")
-    wrong = {name: [] for name in names}
-    for seed in range(3):
-        mixture, x1 = _random_case(seed)
+    given = []
+    for mixture, x1, _, _ in _regression_cases():
         value, fault = call(answer, mixture, x1)
         if fault:
             return fault
@@ -199,11 +198,11 @@ def _regression(answer):
         if values.size != 2:
             return "The function should return a pair of numbers: mean and standard deviation."
         given.append(values)
-        expected.append(_moments_by_integral(mixture, x1))
-        for name in names:
-            wrong[name].append(_moments_of_slice(mixture, x1, name))
-    given, expected = np.array(given), np.array(expected)
-    wrong = {name: np.array(moments) for name, moments in wrong.items()}
+    given = np.array(given)
+    expected = np.array([right for _, _, right, _ in _regression_cases()])
+    wrong = {
+        name: np.array([moments[name] for *_, moments in _regression_cases()]) for name in _MISTAKEN
+    }
     if np.allclose(given, expected, rtol=1e-6):
         return None
     if np.allclose(given[:, ::-1], expected, rtol=1e-6):
@@ -234,6 +233,22 @@ def _regression(answer):
     if np.allclose(given[:, 1], wrong["stds"][:, 1]):
         return "The mean is right. You averaged standard deviations; variances are what add up."
     return "The mean is right, the standard deviation is not. Add the parts within and between."
+
+
+_MISTAKEN = ("prior", "level", "inside", "between", "other", "stds")
+
+
+@cache
+def _regression_cases():
+    """Return for each case the arguments, the right moments, and those with each mistake."""
+    return [
+        (
+            *_random_case(seed),
+            _moments_by_integral(*_random_case(seed)),
+            {name: _moments_of_slice(*_random_case(seed), name) for name in _MISTAKEN},
+        )
+        for seed in range(3)
+    ]
 
 
 def _random_case(seed):

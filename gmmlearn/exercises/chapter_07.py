@@ -1,6 +1,7 @@
 """Checkers for the exercises of chapter 7."""
 
 import tracemalloc
+from functools import cache
 
 import numpy as np
 
@@ -190,14 +191,9 @@ def _half(answer):
     fault = function_fault(answer, "answer(mixtures, log_prior, visible, values)")
     if fault is not None:
         return fault
-    given, right = [], []
-    candidates = {remark: [] for remark in _HALF}
-    for seed in range(60):
-        rng = np.random.default_rng(seed)
-        mixtures = [_random_mixture(rng, n_features=5) for _ in range(4)]
-        log_prior = np.log(rng.dirichlet(np.full(4, 0.8)) * 0.96 + 0.01)
-        visible, values = rng.permutation(5)[:3], rng.standard_normal(3)
-        value, fault = call(answer, mixtures, log_prior, visible, values)
+    given = []
+    for case, _, _ in _half_cases():
+        value, fault = call(answer, *case)
         if fault is not None:
             return fault
         fault = mismatch(value, 0, "the class", rtol=np.inf)
@@ -206,17 +202,30 @@ def _half(answer):
         given.append(np.asarray(value, dtype=float).item())
         if given[-1] != round(given[-1]):
             return "That is a score, not the number of a class: return the place of the largest."
-        log_joints = np.stack([_marginal_log_joint(p, visible, values) for p in mixtures])
-        unsorted = np.stack([_marginal_log_joint(p, np.sort(visible), values) for p in mixtures])
-        right.append(np.argmax(log_sum_exp(log_joints) + log_prior))
-        for remark, mistake in _HALF.items():
-            candidates[remark].append(mistake(log_joints, log_prior, unsorted))
+    right = [number for _, number, _ in _half_cases()]
     if given == right:
         return None
-    remarks = (remark for remark, wrong in candidates.items() if given == wrong)
+    mistaken = zip(*(numbers for _, _, numbers in _half_cases()), strict=True)
+    remarks = (remark for remark, wrong in zip(_HALF, mistaken, strict=True) if [*wrong] == given)
     wrong = np.not_equal(given, right).sum()
-    general = f"{wrong} of 60 random cases got another class than the likeliest."
-    return next(remarks, general)
+    return next(remarks, f"{wrong} of 60 random cases got another class than the likeliest.")
+
+
+@cache
+def _half_cases():
+    """Return for each case the arguments, the right class, and those of the known mistakes."""
+    cases = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        mixtures = [_random_mixture(rng, n_features=5) for _ in range(4)]
+        log_prior = np.log(rng.dirichlet(np.full(4, 0.8)) * 0.96 + 0.01)
+        visible, values = rng.permutation(5)[:3], rng.standard_normal(3)
+        log_joints = np.stack([_marginal_log_joint(p, visible, values) for p in mixtures])
+        unsorted = np.stack([_marginal_log_joint(p, np.sort(visible), values) for p in mixtures])
+        right = np.argmax(log_sum_exp(log_joints) + log_prior)
+        mistaken = [mistake(log_joints, log_prior, unsorted) for mistake in _HALF.values()]
+        cases.append(((mixtures, log_prior, visible, values), right, mistaken))
+    return cases
 
 
 # Each mistake as a function of the log joints (C, K), the log prior, and the log joints that come
