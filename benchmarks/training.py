@@ -4,7 +4,7 @@ Both train a denoising autoencoder with Adam and an exponential average of its w
 batches with the same noise, so that they end with the same weights to the last bit, which is
 checked. They run in turn, in short pieces, on one thread; each pair of pieces gives one ratio.
 Seconds are the processor's, so that other programs on the machine count for little. Then the
-switches: a step in bfloat16, and one compiled, its compiling apart.
+switches: a step in bfloat16, one with Adam's fused kernel, and one compiled, its compiling apart.
 
     python benchmarks/training.py            # writes gmmlearn/recorded/training.json
     python benchmarks/training.py --dry-run  # only prints
@@ -62,10 +62,10 @@ CASES = [
 class Case:
     """One training run: data, network, optimizer, step."""
 
-    def __init__(self, make):
+    def __init__(self, make, fused=None):
         with seeded(SEED):
             self.pixels, self.net = make()
-        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=1e-3)
+        self.optimizer = torch.optim.Adam(self.net.parameters(), lr=1e-3, fused=fused)
         self.times = []
 
     def step(self, batch, rng):
@@ -119,9 +119,9 @@ def ours(case, n_steps, **switches):
     return trained.history["loss"]
 
 
-def seconds(run, make, n_steps):
+def seconds(run, make, n_steps, fused=None):
     """Return how long a run takes, with all that it does before and after, and what it gives."""
-    case = Case(make)
+    case = Case(make, fused)
     begin = process_time()
     losses = run(case, n_steps)
     return process_time() - begin, case, losses
@@ -137,21 +137,25 @@ def measure(name, make, n_steps, repeats):
     """Return one row: steps per second of both loops, their ratio, and what the switches give."""
     for run in (bare, ours):
         seconds(run, make, 3)
-    rates = {"bare": [], "ours": [], "bf16": []}
-    runs = {"bare": bare, "ours": ours, "bf16": lambda case, n: ours(case, n, bf16=True)}
+    runs = {"bare": bare, "ours": ours, "fused": ours}
+    runs["bf16"] = lambda case, n: ours(case, n, bf16=True)
+    rates = {side: [] for side in runs}
     for repeat in range(repeats):
         ends = {}
-        # Each goes first every other time; the switch needs fewer repeats.
-        sides = sorted(("bare", "ours"), reverse=bool(repeat % 2)) + ["bf16"] * (repeat % 5 == 0)
+        # Each goes first every other time; the switches need fewer repeats.
+        sides = sorted(("bare", "ours"), reverse=bool(repeat % 2)) + ["fused", "bf16"] * (
+            repeat % 5 == 0
+        )
         for side in sides:
-            taken, ends[side], losses = seconds(runs[side], make, n_steps)
+            taken, ends[side], losses = seconds(runs[side], make, n_steps, side == "fused" or None)
             rates[side].append(n_steps / taken)
             assert np.isfinite(losses).all()
         assert np.array_equal(ends["bare"].weights(), ends["ours"].weights())
     row = {"case": name, "steps": n_steps, "repeats": repeats}
     row["steps_per_second"] = {side: summary(values) for side, values in rates.items()}
     row["ours_over_bare"] = summary(np.divide(rates["ours"], rates["bare"]))
-    row["bf16_over_ours"] = summary(np.divide(rates["bf16"], np.median(rates["ours"])))
+    for side in ("fused", "bf16"):
+        row[f"{side}_over_ours"] = summary(np.divide(rates[side], np.median(rates["ours"])))
     return row | compiled(make, n_steps, rates["ours"])
 
 
@@ -175,7 +179,7 @@ def main():
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     begin, rows = perf_counter(), []
-    print(f"{'':30} {'bare':>9} {'ours':>9}  ours/bare (quartiles)   bf16   compiled")
+    print(f"{'':30} {'bare':>9} {'ours':>9}  ours/bare (quartiles)  fused   bf16  compiled")
     for case in CASES:
         row = measure(*case)
         rows.append(row)
@@ -184,7 +188,7 @@ def main():
         print(
             f"{row['case']:30} {rates['bare']:7.0f}/s {rates['ours']:7.0f}/s  "
             f"{row['ours_over_bare']['median']:.3f} ({low:.3f} to {high:.3f})  "
-            f"{row['bf16_over_ours']['median']:8.2f}   {row.get('compiled_over_ours', '-')}",
+            f"{row['fused_over_ours']['median']:7.2f} {row['bf16_over_ours']['median']:6.2f}  {row.get('compiled_over_ours', '-')}",
             flush=True,
         )
     record = {

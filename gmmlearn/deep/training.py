@@ -58,7 +58,8 @@ def train(
         Whatever the step changes. They stay on the device afterwards. Modes are left alone: call
         ``.train()`` before if a module behaves differently in training.
     optimizers : dict of str to Optimizer
-        Of parameters of `modules`.
+        Of parameters of `modules`. With small networks much of a step is the optimizer's:
+        ``Adam(..., fused=True)`` spends less.
     n_steps : int
         Steps in all, those of a checkpoint included.
     batch_size : int

@@ -109,6 +109,13 @@ def test_how_often_the_losses_are_looked_at_changes_nothing(n_steps, monkeypatch
     np.testing.assert_array_equal(other.weights(), one.weights())
 
 
+def test_the_device_is_waited_for_now_and_then_only(monkeypatch):
+    waits, fetch = [], torch.Tensor.cpu
+    monkeypatch.setattr(torch.Tensor, "cpu", lambda tensor: waits.append(1) or fetch(tensor))
+    Case().train(250)
+    assert len(waits) == 3
+
+
 def test_neither_the_data_nor_torchs_global_state_is_changed():
     before, numbers = X.copy(), torch.get_rng_state()
     case = Case()
