@@ -33,7 +33,7 @@ from gmmlearn.deep.training import seeded, train
 from gmmlearn.metrics import mode_statistics
 
 SEEDS, PACKINGS = range(5), (1, 2, 4)
-N_STEPS = {"ring": 2500, "grid": 1500}
+N_STEPS = {"ring": 2000, "grid": 1000}
 EVERY, N_SAMPLES, N_DRAWN = 100, 2500, 500
 """Steps between two looks, samples judged at each, and samples of seed 0 kept to be drawn."""
 SETTINGS = {"n_data": 100_000, "packs": 100, "rate": 1e-4, "betas": [0.8, 0.999], "latent_dim": 2}
