@@ -1,12 +1,13 @@
-"""Measure how PacGAN's networks spread over the modes of the ring and the grid. Chapter 14.
+"""Measure how generators spread over the modes of the ring and the grid. Chapter 14.
 
-Networks, data, losses, optimiser and batches are those of lin2018pacgan's code. Different are: far
-fewer steps (the code takes 400,000), and the networks move in turns, not at the same time. Steps
-and seeds were fixed before the first run was looked at in full.
+"ring" and "grid": networks, data, losses, optimiser and batches are those of lin2018pacgan's code.
+Different are: far fewer steps (the code takes 400,000), and the networks move in turns, not at the
+same time. "lagging": small networks on a ring with wider modes, and a discriminator that learns ten
+times slower than the generator. Steps and seeds were fixed before these runs were made.
 
     python benchmarks/gan.py             # runs every cell that is missing, then writes the record
     python benchmarks/gan.py --cells 2   # at most so many cells; the next call goes on
-    python benchmarks/gan.py --data ring # of one data set
+    python benchmarks/gan.py --data ring # of one experiment
 """
 
 import os
@@ -17,7 +18,9 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 import argparse
 import json
 import platform
+from collections.abc import Callable
 from time import process_time
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -27,35 +30,55 @@ from safetensors.numpy import load_file, save_file
 import gmmlearn
 from gmmlearn.datasets import grid, ring
 from gmmlearn.deep.gan import Play, discriminator_step, draw, generator_step
+from gmmlearn.deep.networks import MLP
 from gmmlearn.deep.pacgan import pacgan_discriminator, pacgan_generator
 from gmmlearn.deep.prior import StandardNormal
 from gmmlearn.deep.training import seeded, train
 from gmmlearn.metrics import mode_statistics
 
-SEEDS, PACKINGS = range(5), (1, 2, 4)
-N_STEPS = {"ring": 2000, "grid": 1000}
+
+class Experiment(NamedTuple):
+    """What is trained on what, and how."""
+
+    make: Callable
+    std: float
+    small: bool
+    n_steps: int
+    packs: int
+    rates: tuple
+    betas: tuple
+    n_seeds: int
+
+
+EXPERIMENTS = {
+    "ring": Experiment(ring, 0.01, False, 2000, 100, (1e-4, 1e-4), (0.8, 0.999), 5),
+    "grid": Experiment(grid, 0.05, False, 1000, 100, (1e-4, 1e-4), (0.8, 0.999), 5),
+    "lagging": Experiment(ring, 0.05, True, 2000, 128, (1e-3, 1e-4), (0.5, 0.99), 10),
+}
+PACKINGS, N_DATA, LATENT_DIM = (1, 2, 4), 100_000, 2
 EVERY, N_SAMPLES, N_DRAWN = 100, 2500, 500
 """Steps between two looks, samples judged at each, and samples of seed 0 kept to be drawn."""
-SETTINGS = {"n_data": 100_000, "packs": 100, "rate": 1e-4, "betas": [0.8, 0.999], "latent_dim": 2}
-MAKERS, STDS = {"ring": ring, "grid": grid}, {"ring": 0.01, "grid": 0.05}
 RECORD = ROOT / "gmmlearn" / "recorded" / "gan.json"
 FRAMES = ROOT / "gmmlearn" / "recorded" / "gan_frames.safetensors"
 
 
-def centres_of(data):
-    """Return the modes' centres (K, 2)."""
-    return np.unique(MAKERS[data](5000, 0, std=0).X.round(12), axis=0)
+def build(small, packing):
+    """Return a generator and a discriminator."""
+    if small:
+        return MLP(2, 2, 128, 3, "relu"), MLP(2 * packing, 1, 128, 3, "leaky_relu")
+    return pacgan_generator(LATENT_DIM), pacgan_discriminator(packing)
 
 
-def run(data, packing, seed):
+def run(name, packing, seed):
     """Train one pair of networks; return what was measured on the way, and samples (T, n, 2)."""
-    X, centres = MAKERS[data](SETTINGS["n_data"], rng=1000 + seed).X, centres_of(data)
-    prior, rules, looks = StandardNormal(SETTINGS["latent_dim"]), Play(packing=packing), []
+    plan, prior, rules, looks = EXPERIMENTS[name], StandardNormal(2), Play(packing=packing), []
+    X = plan.make(N_DATA, rng=1000 + seed, std=plan.std).X
+    centres = np.unique(plan.make(5000, 0, std=0).X.round(12), axis=0)
     with seeded(seed):
-        nets = {"generator": pacgan_generator(), "discriminator": pacgan_discriminator(packing)}
+        nets = dict(zip(("generator", "discriminator"), build(plan.small, packing), strict=True))
     adams = {
-        name: torch.optim.Adam(net.parameters(), lr=SETTINGS["rate"], betas=SETTINGS["betas"])
-        for name, net in nets.items()
+        key: torch.optim.Adam(net.parameters(), lr=rate, betas=plan.betas)
+        for (key, net), rate in zip(nets.items(), plan.rates, strict=True)
     }
     done = 0
 
@@ -70,14 +93,14 @@ def run(data, packing, seed):
             looks.append(draw(generator, prior, N_SAMPLES, seed=0))
         return report
 
-    busy, batch_size = process_time(), SETTINGS["packs"] * packing
+    busy = process_time()
     train(
-        step, X, modules=nets, optimizers=adams, n_steps=N_STEPS[data], batch_size=batch_size,
-        seed=seed, device="cpu", progress=False,
+        step, X, modules=nets, optimizers=adams, n_steps=plan.n_steps,
+        batch_size=plan.packs * packing, seed=seed, device="cpu", progress=False,
     )  # fmt: skip
-    judged = [mode_statistics(samples, centres, STDS[data]) for samples in looks]
+    judged = [mode_statistics(samples, centres, plan.std) for samples in looks]
     cell = {
-        "data": data,
+        "data": name,
         "packing": packing,
         "seed": seed,
         "cpu_seconds": round(process_time() - busy, 1),
@@ -107,11 +130,13 @@ def write(cells):
         "versions": {"python": platform.python_version(), "numpy": np.__version__,
                      "torch": torch.__version__, "gmmlearn": gmmlearn.__version__},
         **commit(),
-        "seeds": list(SEEDS),
-        "n_steps": N_STEPS,
         "every": EVERY,
         "n_samples": N_SAMPLES,
-        "settings": SETTINGS,
+        "n_data": N_DATA,
+        "experiments": {
+            name: plan._replace(make=plan.make.__name__)._asdict()
+            for name, plan in EXPERIMENTS.items()
+        },
         "cpu_seconds": round(sum(cell["cpu_seconds"] for cell in cells), 1),
         "cells": sorted(cells, key=key),
     }  # fmt: skip
@@ -130,24 +155,30 @@ def keep(name, frames):
 
 def print_table(cells):
     """Print the means over the last five looks of each run, and their spread over seeds."""
-    print("data  packing  seeds  modes          high quality     reverse KL")
+    print("data    packing  seeds  modes          high quality     reverse KL")
     for data, packing in sorted({key(cell)[:2] for cell in cells}, reverse=True):
         rows = [cell for cell in cells if key(cell)[:2] == (data, packing)]
         texts = []
         for name in ("n_modes", "high_quality", "reverse_kl"):
             values = np.array([np.mean(cell[name][-5:]) for cell in rows])
             texts.append(f"{values.mean():6.3f} +- {values.std(ddof=len(rows) > 1):5.3f}")
-        print(f"{data}  {packing:7d}  {len(rows):5d}  {'  '.join(texts)}", flush=True)
+        print(f"{data:7s} {packing:5d}  {len(rows):5d}  {'  '.join(texts)}", flush=True)
 
 
 def main():
     """Run what is missing, one cell after the other, and keep each as soon as it is there."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cells", type=int, default=10**6, help="at most so many cells")
-    parser.add_argument("--data", choices=MAKERS, help="only this data set")
+    parser.add_argument("--data", choices=EXPERIMENTS, help="only this experiment")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    wanted = [(d, p, s) for s in SEEDS for d in MAKERS for p in PACKINGS]
+    wanted = [
+        (name, p, s)
+        for s in range(10)
+        for name, plan in EXPERIMENTS.items()
+        if s < plan.n_seeds
+        for p in PACKINGS
+    ]
     there = set(map(key, read()))
     missing = [k for k in wanted if k not in there and arguments.data in (None, k[0])]
     for data, packing, seed in missing[: arguments.cells]:
