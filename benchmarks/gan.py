@@ -170,6 +170,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cells", type=int, default=10**6, help="at most so many cells")
     parser.add_argument("--data", choices=EXPERIMENTS, help="only this experiment")
+    parser.add_argument("--packing", type=int, choices=PACKINGS, help="only this packing")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     wanted = [
@@ -180,7 +181,12 @@ def main():
         for p in PACKINGS
     ]
     there = set(map(key, read()))
-    missing = [k for k in wanted if k not in there and arguments.data in (None, k[0])]
+    only = arguments.data, arguments.packing
+    missing = [
+        k
+        for k in wanted
+        if k not in there and all(o in (None, w) for o, w in zip(only, k[:2], strict=True))
+    ]
     for data, packing, seed in missing[: arguments.cells]:
         cell, frames = run(data, packing, seed)
         # Read again: another process may have written meanwhile.
