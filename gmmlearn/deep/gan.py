@@ -29,7 +29,7 @@ PLAIN = Play()
 
 
 def discriminator_loss(real_logits, fake_logits, kind="non_saturating"):
-    """Average what the discriminator minimises.
+    """Average what the discriminator minimises (eq. gan-discriminator-loss, eq. gan-hinge).
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def discriminator_loss(real_logits, fake_logits, kind="non_saturating"):
 
 
 def generator_loss(fake_logits, kind="non_saturating"):
-    """Average what the generator minimises.
+    """Average what the generator minimises (eq. gan-generator-losses, eq. gan-hinge).
 
     Parameters
     ----------
@@ -82,7 +82,7 @@ def generator_loss(fake_logits, kind="non_saturating"):
 
 
 def r1_penalty(discriminator, real):
-    """Average the squared length of the logits' gradient at real samples.
+    """Average the squared length of the logits' gradient at real samples (eq. gan-r1).
 
     Parameters
     ----------
@@ -252,7 +252,7 @@ def fit_gan(
     kind : {"minimax", "non_saturating", "hinge"}
         Losses of both.
     r1 : float >= 0
-        Weight of the R1 penalty; its half multiplies the mean squared gradient.
+        Weight of the R1 penalty; its half multiplies the mean squared gradient (eq. gan-r1).
     packing : int >= 1
         How many samples the discriminator sees at once.
     learning_rates : (float, float)
