@@ -22,6 +22,11 @@ def gap(W, variance):
     return hadamard(precision(W, variance))
 
 
+def half_log_det(W, variance, less=lambda P: 0.0):
+    P = precision(W, variance)
+    return 0.5 * abs(less(P) - np.linalg.slogdet(P)[1])
+
+
 def gap_by_divergence(W, variance):
     P = precision(W, variance)
     return divergence(np.diag(1 / np.diag(P)), P)
@@ -64,6 +69,12 @@ def tighter_by_hand(log_joint, log_q):
     return np.log(np.exp(ratio - top).mean(axis=1)) + top[:, 0]
 
 
+def shifted_by_all(log_joint, log_q):
+    top = (log_joint - log_q).max()
+    with np.errstate(divide="ignore"):
+        return np.log(np.exp(log_joint - log_q - top).mean(axis=1)) + top
+
+
 def underflows(log_joint, log_q):
     return np.log(np.exp(log_joint - log_q).mean(axis=1))
 
@@ -91,6 +102,8 @@ MISTAKES = [
     ("11-gap", lambda W, v: gap(W, v**2), "no square"),
     ("11-gap", lambda W, v: gap(W, v**0.5), "no root"),
     ("11-gap", lambda W, v: gap(W, 1 / v), "Divide by"),
+    ("11-gap", half_log_det, "diagonal is missing"),
+    ("11-gap", lambda W, v: half_log_det(W, v, np.trace), "logarithms are added"),
     ("11-gap", with_marginals, "others come nearer"),
     ("11-gap", lambda W, v: hadamard(np.linalg.inv(precision(W, v))), "precision's diagonal"),
     ("11-gap", other_way, "other divergence"),
@@ -105,6 +118,14 @@ MISTAKES = [
         "11-cost",
         lambda z, m, v, p: cost(z, m, v, p) + 0.5 * z.shape[1] * np.log(2 * np.pi),
         "constant",
+    ),
+    ("11-cost", lambda z, m, v, p: log_q(z, m, v) - p.log_prob(m), "not about its mean"),
+    ("11-cost", lambda z, m, v, p: cost(z, m, v, p) + v.sum(axis=1), "subtracted, not added"),
+    ("11-cost", lambda z, m, v, p: log_q(z, m, v) / z.shape[1] - p.log_prob(z), "sum over feat"),
+    (
+        "11-cost",
+        lambda z, m, v, p: np.exp(log_q(z, m, v)) * cost(z, m, v, p),
+        "weigh nothing",
     ),
     ("11-cost", lambda z, m, v, p: -p.log_prob(z), "own log density is missing"),
     ("11-cost", lambda z, m, v, p: log_q(z, m, v), "prior's log density is missing"),
@@ -121,6 +142,9 @@ MISTAKES = [
     ("11-tighter", lambda j, q: np.exp(tighter(j, q)), "estimate itself"),
     ("11-tighter", lambda j, q: tighter(j, q).mean(), "one for each"),
     ("11-tighter", lambda j, q: tighter(j.ravel()[None], q.ravel()[None])[0], "not pictures"),
-    ("11-tighter", underflows, "underflows"),
+    ("11-tighter", lambda j, q: tighter(j, 0 * q) - tighter(q, 0 * q), "by its own q"),
+    ("11-tighter", lambda j, q: logsumexp(j - q, axis=1) / q.shape[1], "inside the logarithm"),
+    ("11-tighter", underflows, "densities underflow"),
+    ("11-tighter", shifted_by_all, "of each row"),
     ("11-tighter", lambda j, q: np.arange(len(j)), "not the right value"),
 ]
