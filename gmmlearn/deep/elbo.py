@@ -43,7 +43,7 @@ def gaussian_log_prob(x, mean, log_var):
     -1.8379
     """
     terms = (x - mean).square() * torch.exp(-log_var) + log_var + LOG_2PI
-    return -0.5 * terms.expand_as(x).flatten(1).sum(dim=1)
+    return -0.5 * terms.flatten(1).sum(dim=1)
 
 
 def gaussian_kl(z_mean, z_log_var):
