@@ -24,6 +24,7 @@ def _bits(answer):
             (nats, "That is in nats: bits were asked for."),
             (2 * nats, "That is twice the divergence, and in nats."),
             (2 * nats / np.log(2), "That is twice the divergence: the loss adds two expectations."),
+            (loss, "That is the loss, which falls as the divergence grows."),
             (nats * np.log(2), "From nats to bits one divides by log 2."),
             (-nats / np.log(2), "Turn it round: the better one can tell, the lower the loss."),
             (
@@ -75,6 +76,7 @@ def _optimal_fault(value, log_p, log_q):
     with np.errstate(over="ignore"):
         mistakes = [
             (expit(-odds), "That is the probability of being fake."),
+            (odds > 0, "That is a decision: a probability says how sure one may be."),
             (odds, "That is the logit: turn it into a probability."),
             (-np.logaddexp(0, -odds), "That is the logarithm of the probability."),
         ]
@@ -110,6 +112,15 @@ def _r1(answer):
             [
                 ((offset**2 + spread) / 2, "The half belongs to the weight, not to the penalty."),
                 (offset**2, "You squared the mean slope: slopes also vary over real samples."),
+                (abs(offset), "That is the length of the mean slope: R1 squares every slope."),
+                (
+                    offset**2 + slope**2,
+                    "The slope's variance over real samples needs their own variance, too.",
+                ),
+                (
+                    offset**2 + std**2 * slope,
+                    "What stands before x is squared in the variance of the slope.",
+                ),
                 (spread, "You took their variance: the slopes' mean counts as well."),
                 (
                     (slope * theta + offset) ** 2 + fake_std**2 * slope**2,
@@ -172,34 +183,17 @@ def _step_fault(value, generator, discriminator, nets, real, z):
     pairs = list(zip(generator.parameters(), before_g.parameters(), strict=True))
     if not all(p.equal(q) for p, q in pairs):
         return "The generator's parameters have moved: this step is the discriminator's."
-    fault = diagnose(
-        value,
-        _by_hand(before_g, before_d, real, z)[0],
-        "The loss",
-        [
-            (_by_hand(before_g, before_d, real, z)[0] / 2, "Add the two means, do not average."),
-            (
-                _by_hand(before_g, before_d, real, z, pooled=True)[0],
-                "Average real and fake samples each on their own: there are not equally many.",
-            ),
-            (
-                _by_hand(before_g, before_d, real, z, sign=-1)[0],
-                "Real and fake are exchanged in the loss.",
-            ),
-            (
-                _by_hand(before_g, before_d, real, z, squashed=True)[0],
-                "The discriminator gives logits, and you took the sigmoid of them twice.",
-            ),
-        ],
-        rtol=1e-5,
-    )
+    right, moves = _by_hand(before_g, before_d, real, z)
+    fault = diagnose(value, right, "The loss", _wrong_losses(before_g, before_d, real, z), 1e-5)
     if fault is not None:
         return fault
     if _moved_by(discriminator, before_d, [0.0 for _ in before_d.parameters()]):
-        return "The discriminator has not moved: the optimizer takes a step after backward()."
+        return (
+            "The discriminator has not moved: step() comes after backward(), with no zero_grad() "
+            "between them."
+        )
     if not all(p.grad is not None and p.grad.equal(q.grad) for p, q in pairs):
         return "The generator's gradients have changed: detach the fakes from its graph."
-    moves = _by_hand(before_g, before_d, real, z)[1]
     if _moved_by(discriminator, before_d, moves):
         return None
     stale = [m - 0.1 * q.grad for m, q in zip(moves, before_d.parameters(), strict=True)]
@@ -210,19 +204,38 @@ def _step_fault(value, generator, discriminator, nets, real, z):
     return "The loss is right, but the discriminator has not moved down its gradient."
 
 
-def _by_hand(generator, discriminator, real, z, sign=1, pooled=False, squashed=False):
-    """Return the loss, with a mistake if asked for, and the move of each parameter by SGD."""
+def _by_hand(generator, discriminator, real, z):
+    """Return the loss, and the move of each parameter by SGD."""
     import torch
 
-    logits = [discriminator(x) for x in (real, generator(z).detach())]
-    if squashed:
-        logits = [torch.sigmoid(one) for one in logits]
-    terms = [
-        torch.nn.functional.softplus(s * sign * one) for s, one in zip((-1, 1), logits, strict=True)
-    ]
-    loss = torch.cat(terms).mean() if pooled else terms[0].mean() + terms[1].mean()
+    softplus = torch.nn.functional.softplus
+    fake = generator(z).detach()
+    loss = softplus(-discriminator(real)).mean() + softplus(discriminator(fake)).mean()
     slopes = torch.autograd.grad(loss, list(discriminator.parameters()))
     return loss.item(), [-0.1 * slope for slope in slopes]
+
+
+def _wrong_losses(generator, discriminator, real, z):
+    """Return the losses that people have instead, each with its remark."""
+    real, fake = (discriminator(x).detach().double() for x in (real, generator(z)))
+    from_real, from_fake = (-real).exp().log1p(), fake.exp().log1p()
+    squashed = (-real.sigmoid()).exp().log1p().mean() + fake.sigmoid().exp().log1p().mean()
+    return [
+        (from_real.mean(), "The fakes have no say in the loss."),
+        (from_fake.mean(), "The real samples have no say in the loss."),
+        (from_real.sum() + from_fake.sum(), "Take means over samples, not sums."),
+        ((1 - real).relu().mean() + (1 + fake).relu().mean(), "That is the hinge loss."),
+        ((from_real.mean() + from_fake.mean()) / 2, "Add the two means, do not average."),
+        (
+            (from_real.sum() + from_fake.sum()) / (len(real) + len(fake)),
+            "Average real and fake samples each on their own: there are not equally many.",
+        ),
+        (
+            real.exp().log1p().mean() + (-fake).exp().log1p().mean(),
+            "Real and fake are exchanged in the loss.",
+        ),
+        (squashed, "The discriminator gives logits, and you took the sigmoid of them twice."),
+    ]
 
 
 def _moved_by(network, before, moves):

@@ -5,7 +5,9 @@ import torch
 from scipy.integrate import quad
 from scipy.special import expit
 from scipy.stats import norm
+from torch import relu
 from torch.nn import functional
+from torch.nn.functional import softplus
 
 from gmmlearn.deep.gan import discriminator_step
 
@@ -42,6 +44,13 @@ def step(generator, discriminator, optimizer, real, z, **change):
         with torch.no_grad():
             next(generator.parameters()).add_(1)
     return loss.item()
+
+
+def loss_of(formula):
+    def answer(generator, discriminator, optimizer, real, z):
+        return formula(discriminator(real), discriminator(generator(z))).item()
+
+    return answer
 
 
 def wrong(**change):
@@ -94,20 +103,24 @@ MISTAKES = [
     ("14-bits", 0.6, "took the loss for bits"),
     ("14-bits", 1 - 0.8 / np.log(2), "costs log 2 twice"),
     ("14-bits", 0.8 / np.log(2), "the loss in bits"),
+    ("14-bits", 0.8, "falls as the divergence grows"),
     ("14-bits", 0.5, "not the right number"),
     ("14-optimal", lambda p, q: expit(q - p), "of being fake"),
     ("14-optimal", lambda p, q: p - q, "the logit"),
     ("14-optimal", lambda p, q: -np.logaddexp(0, q - p), "the logarithm of the prob"),
     ("14-optimal", lambda p, q: np.exp(p - q), "Those are odds"),
     ("14-optimal", lambda p, q: p / (p + q), "You divided logarithms"),
+    ("14-optimal", lambda p, q: (p > q).astype(float), "That is a decision"),
     ("14-optimal", lambda p, q: np.exp(p), "the density of real samples"),
     ("14-optimal", by_exponentials, "divide 0 by 0: use the difference of the logarithms"),
     ("14-optimal", lambda p, q: np.full(len(p), 0.5), "right value"),
     ("14-optimal", lambda p, q: np.clip(expit(p - q), 1e-4, 1 - 1e-4), "far out"),
-    ("14-optimal", 0.5, "Give a function"),
     ("14-r1", lambda t, s, f: r1(t, s, f) / 2, "The half belongs to the weight"),
     ("14-r1", lambda t, s, f: t**2 / f**4, "squared the mean slope"),
     ("14-r1", lambda t, s, f: r1(0, s, f), "their variance"),
+    ("14-r1", lambda t, s, f: abs(t) / f**2, "length of the mean slope"),
+    ("14-r1", lambda t, s, f: t**2 / f**4 + r1(0, s, f) / s**2, "their own variance, too"),
+    ("14-r1", lambda t, s, f: t**2 / f**4 + s**2 * (f**-2 - s**-2), "is squared in the variance"),
     ("14-r1", at_fakes, "over fake samples"),
     ("14-r1", lambda t, s, f: np.sqrt(r1(t, s, f)), "That is a root"),
     ("14-r1", stds_for_variances, "variances, not by standard"),
@@ -116,7 +129,7 @@ MISTAKES = [
     ("14-r1", lambda t, s, f: 0.3, "not the right number"),
     ("14-step", wrong(attached=True), "detach the fakes"),
     ("14-step", wrong(stale=True), "zero_grad() comes first"),
-    ("14-step", wrong(still=True), "takes a step after backward()"),
+    ("14-step", wrong(still=True), "step() comes after backward()"),
     ("14-step", wrong(exchanged=True), "are exchanged"),
     ("14-step", wrong(averaged=True), "Add the two means"),
     ("14-step", wrong(pooled=True), "each on their own"),
@@ -124,5 +137,9 @@ MISTAKES = [
     ("14-step", wrong(uphill=True), "goes uphill"),
     ("14-step", wrong(twice=True), "has not moved down its gradient"),
     ("14-step", wrong(moves_generator=True), "parameters have moved"),
+    ("14-step", loss_of(lambda r, f: softplus(-r).mean()), "The fakes have no say"),
+    ("14-step", loss_of(lambda r, f: softplus(f).mean()), "real samples have no say"),
+    ("14-step", loss_of(lambda r, f: softplus(-r).sum() + softplus(f).sum()), "not sums"),
+    ("14-step", loss_of(lambda r, f: relu(1 - r).mean() + relu(1 + f).mean()), "hinge loss"),
     ("14-step", lambda *_: 0.1, "not the right number"),
 ]
