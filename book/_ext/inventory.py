@@ -4,11 +4,14 @@ Everything is read once: a build is one process.
 """
 
 import ast
+import base64
 import json
 import re
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
+
+from docutils.nodes import make_id
 
 ROOT = Path(__file__).parents[2]
 PACKAGE = ROOT / "gmmlearn"
@@ -119,6 +122,15 @@ def title(path):
     return "".join(cells(path)[0]["source"]).partition("\n")[0].removeprefix("# ")
 
 
+@cache
+def sections(path):
+    """Return {anchor: heading} of a chapter's sections."""
+    text = "\n".join(
+        "".join(cell["source"]) for cell in cells(path) if cell["cell_type"] == "markdown"
+    )
+    return {make_id(name): name for name in re.findall(r"^##+ (.+)$", text, re.MULTILINE)}
+
+
 def _dotted(node):
     """Return a.b.c for the attribute c of b of a, or None."""
     names = []
@@ -149,3 +161,34 @@ def used(path):
         if first in local:
             found.add(known.get(local[first] + "." * bool(rest) + rest))
     return found - {None}
+
+
+class Figure(NamedTuple):
+    """A figure of a chapter."""
+
+    name: str
+    caption: str
+    alt: str
+    png: bytes
+
+
+@cache
+def figures(path):
+    """Return the figures of a chapter, those of the exercises' solutions left out."""
+    found, solution = [], False
+    for cell in cells(path):
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            solution = "{solution-start}" in source or (
+                solution and "{solution-end}" not in source
+            )
+            continue
+        shown = cell["metadata"].get("mystnb", {})
+        if solution or "figure" not in shown:
+            continue
+        for output in cell["outputs"]:
+            if "image/png" in output.get("data", {}):
+                png = base64.b64decode("".join(output["data"]["image/png"]))
+                name, caption = shown["figure"]["name"], shown["figure"]["caption"]
+                found.append(Figure(name, caption, shown["image"]["alt"], png))
+    return found
