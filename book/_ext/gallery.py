@@ -1,7 +1,7 @@
 """The gallery: every figure of the chapters, made small, with its caption and its place.
 
-    ```{gallery}
-    ```
+```{gallery}
+```
 """
 
 import hashlib
@@ -26,7 +26,9 @@ def thumbnail(png, folder):
         folder.mkdir(parents=True, exist_ok=True)
         picture = Image.open(io.BytesIO(png)).convert("RGB")
         size = (WIDTH, round(WIDTH * picture.height / picture.width))
-        picture = picture.resize(size, Image.Resampling.LANCZOS) if picture.width > WIDTH else picture
+        picture = (
+            picture.resize(size, Image.Resampling.LANCZOS) if picture.width > WIDTH else picture
+        )
         picture.save(path, "WEBP", quality=70, method=4)
     return path
 

@@ -179,9 +179,7 @@ def figures(path):
     for cell in cells(path):
         source = "".join(cell["source"])
         if cell["cell_type"] == "markdown":
-            solution = "{solution-start}" in source or (
-                solution and "{solution-end}" not in source
-            )
+            solution = "{solution-start}" in source or (solution and "{solution-end}" not in source)
             continue
         shown = cell["metadata"].get("mystnb", {})
         if solution or "figure" not in shown:
