@@ -25,10 +25,7 @@ def thumbnail(png, folder):
     if not path.exists():
         folder.mkdir(parents=True, exist_ok=True)
         picture = Image.open(io.BytesIO(png)).convert("RGB")
-        size = (WIDTH, round(WIDTH * picture.height / picture.width))
-        picture = (
-            picture.resize(size, Image.Resampling.LANCZOS) if picture.width > WIDTH else picture
-        )
+        picture.thumbnail((WIDTH, 4 * WIDTH), Image.Resampling.LANCZOS)
         picture.save(path, "WEBP", quality=70, method=4)
     return path
 
@@ -44,9 +41,7 @@ class Gallery(SphinxDirective):
         page = f"book/{path.stem}"
         self.env.note_dependency(str(path))
         words = nodes.inline("", title(path))
-        place = addnodes.pending_xref("", words, refdomain="std", reftype="doc", reftarget=f"/{page}",
-                                      refexplicit=True, refdoc=self.env.docname)  # fmt: skip
-        heading = nodes.title("", "", place)
+        heading = nodes.title("", "", self.link("doc", f"/{page}", words, explicit=True))
         section = nodes.section("", heading, ids=[f"gallery-{number}"], names=[])
         cards = nodes.container(classes=["gallery"])
         cards += [self.card(figure) for figure in figures(path)]
@@ -62,13 +57,16 @@ class Gallery(SphinxDirective):
         card += nodes.image(uri=f"/{uri}", alt=figure.alt, classes=["dark-light"], loading="lazy")
         text = nodes.container()
         self.state.nested_parse(StringList([figure.caption], self.env.docname), 0, text)
-        words = nodes.literal("", figure.name)
-        link = addnodes.pending_xref("", words, refdomain="std", reftype="numref", refexplicit=False,
-                                     reftarget=figure.name, refdoc=self.env.docname,
-                                     refwarn=True)  # fmt: skip
-        text[0].insert(0, [link, nodes.Text(". ")])
+        number = self.link("numref", figure.name, nodes.literal("", figure.name), explicit=False)
+        text[0].insert(0, [number, nodes.Text(". ")])
         card += text.children
         return card
+
+    def link(self, kind, target, words, explicit):
+        """Return a link that Sphinx resolves, or warns of."""
+        return addnodes.pending_xref("", words, refdomain="std", reftype=kind, reftarget=target,
+                                     refexplicit=explicit, refdoc=self.env.docname,
+                                     refwarn=True)  # fmt: skip
 
 
 def setup(app):

@@ -10,11 +10,8 @@ import pytest
 from contents import HTML, missing
 from PIL import Image
 
-FIGURES = [
-    (path.stem, figure)
-    for path in inventory.chapters().values()
-    for figure in inventory.figures(path)
-]
+CHAPTERS = inventory.chapters().values()
+FIGURES = [(path.stem, figure) for path in CHAPTERS for figure in inventory.figures(path)]
 
 
 @pytest.fixture(scope="module")

@@ -8,16 +8,13 @@ import pytest
 from contents import HTML, ROOT, missing
 
 SOURCE = (ROOT / "book" / "glossary.md").read_text(encoding="utf-8")
-ENTRIES = re.findall(r"((?:^\S.*\n)+)  (.+)$", SOURCE.partition("```{glossary}\n")[2], re.MULTILINE)
+LIST = SOURCE.partition("```{glossary}\n")[2]
+ENTRIES = re.findall(r"((?:^\S.*\n)+)  (.+)$", LIST, re.MULTILINE)
 CHAPTERS = sorted(path.stem for path in inventory.chapters().values())
-LINK = (
-    r'<a class="term reference internal" href="glossary\.html#([\w-]+)" title="([^"]+)">([^<]+)</a>'
-)
+LINK = r'<a class="term reference internal" href="glossary\.html#([\w-]+)" title="([^"]+)">'
 
 
-@pytest.mark.parametrize(
-    ("terms", "definition"), ENTRIES, ids=[e[0].split("\n")[0] for e in ENTRIES]
-)
+@pytest.mark.parametrize(("terms", "definition"), ENTRIES, ids=str)
 def test_entry_is_one_sentence_and_names_its_chapter(terms, definition):
     sentence, link = re.fullmatch(r"(.+) See (\{chapter\}`\d+(?:#[\w-]+)?`)\.", definition).groups()
     assert sentence.endswith(".")
@@ -44,14 +41,8 @@ def test_terms_are_in_alphabetical_order_and_named_once():
     ],
 )
 def test_terms_are_found_in_a_text(text, expected):
-    terms = [
-        "Component",
-        "Latent variable",
-        "Principal component",
-        "EM",
-        "GAN",
-        "Precision (matrix)",
-    ]
+    terms = ["Component", "Latent variable", "Principal component", "EM", "GAN"]
+    terms.append("Precision (matrix)")
     expression, _ = glossary_links.compile_terms(terms)
     assert [match[0] for match in expression.finditer(text)] == expected
 
@@ -63,10 +54,10 @@ def test_chapter_links_each_term_once_in_its_prose(chapter):
         missing(f"{file.name} is not built: run `make book`")
     page = file.read_text(encoding="utf-8")
     found = re.findall(LINK, page)
-    anchors = [anchor for anchor, _, _ in found]
+    anchors = [anchor for anchor, _ in found]
     assert len(found) >= 8
     assert len(anchors) == len(set(anchors))
-    assert all(len(tip) > 20 for _, tip, _ in found)
+    assert all(len(tip) > 20 for _, tip in found)
     text = re.sub(r"<!--.*?-->", "", page, flags=re.DOTALL)
     for tag in ("h1", "h2", "h3", "pre", "code", "figcaption"):
         for inside in re.findall(rf"<{tag}\b.*?</{tag}>", text, re.DOTALL):
