@@ -54,6 +54,8 @@ def as_latent(z, latent_dim, like):
             f"z is {shape}, but the prior has latent_dim = {latent_dim}: pass a tensor of shape "
             f"(batch_size, {latent_dim}), or make a prior of that latent_dim."
         )
+    if z.dtype in (torch.bfloat16, torch.float16):
+        z = z.to(like.dtype)  # from a network in a step with bf16: a density keeps its digits
     if z.dtype != like.dtype:
         raise ValueError(f"z has {z.dtype}, the prior {like.dtype}. Use prior.to(z.dtype).")
     return z

@@ -325,3 +325,12 @@ def test_values_of_expectations():
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
         call(a_prior())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_codes_in_half_precision_are_judged_in_the_priors(dtype):
+    prior = a_prior(dtype=torch.float32)
+    z = torch.randn(5, 2, generator=as_generator(0, "cpu")).to(dtype)
+    assert torch.equal(prior.log_prob(z), prior.log_prob(z.float()))
+    with pytest.raises(ValueError, match=r"z has torch.float64, the prior torch.float32"):
+        prior.log_prob(z.double())
