@@ -6,6 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from gmmlearn import recorded
 from gmmlearn._validation import as_count, as_nonnegative, as_points
 from gmmlearn.deep.autoencoder import Autoencoder, fit_autoencoder, require_pixels, to_codes
 from gmmlearn.deep.checkpoints import write_atomically
@@ -16,9 +17,11 @@ from gmmlearn.deep.training import Trained, seeded
 from gmmlearn.estimator import GaussianMixture
 from gmmlearn.selection import Selection, select_n_components
 
-__all__ = ["GMMGAN", "Made", "fit_gmm_gan", "make_gmm_gan", "mixture_of_codes"]
+__all__ = ["GMMGAN", "Made", "fit_gmm_gan", "load_gmm_gan", "make_gmm_gan", "mixture_of_codes"]
 _BLOCK = 2048
 """Pictures in one pass outside training."""
+_PLANS = {"digits": (1, 8, 8)}
+"""The pictures of the recorded models."""
 
 
 class GMMGAN(nn.Module):
@@ -338,6 +341,33 @@ def make_gmm_gan(pixels, latent_dim=16, *, n_steps=2500, codes=None, mixture=Non
     model = GMMGAN.from_autoencoder(autoencoder, selection.estimator, discriminator)
     trained = fit_gmm_gan(model, pixels, n_steps, **{"seed": seed} | game)
     return Made(model, autoencoder, selection, trained)
+
+
+def load_gmm_gan(name="digits"):
+    """Load a trained model; how it was trained and how good it is stands in its record.
+
+    Parameters
+    ----------
+    name : {"digits"}
+        What it draws. ``recorded.load("gmm_gan")`` has its card.
+
+    Returns
+    -------
+    GMMGAN
+        In evaluation mode.
+    """
+    if name not in _PLANS:
+        raise ValueError(f"name is {name!r}. Use one of: {', '.join(_PLANS)}.")
+    weights, shape = recorded.load_weights(f"gmm_gan_{name}"), _PLANS[name]
+    n_components, latent_dim = weights["prior.means"].shape
+    with seeded(0):  # all of it is overwritten
+        model = GMMGAN(
+            MLP(latent_dim, shape, squash=True),
+            MLP(shape, 1, activation="leaky_relu"),
+            MixturePrior(n_components, latent_dim).requires_grad_(False),
+            MLP(shape, latent_dim),
+        )
+    return model.load(weights).eval()
 
 
 @torch.no_grad()
