@@ -130,6 +130,17 @@ def test_the_same_seed_gives_the_same_history_another_does_not(model, pixels):
         assert not np.array_equal(runs[2][name], values)
 
 
+def test_a_run_goes_on_from_its_checkpoint(model, pixels, tmp_path):
+    """The averaged weights that a run ends with do not find their way into the next steps."""
+    whole, settings = copy.deepcopy(model), {"device": "cpu", "average": 0.9}
+    history = fit_gmm_gan(whole, pixels, 12, **settings).history
+    fit_gmm_gan(model, pixels, 7, checkpoint=tmp_path / "run", **settings)
+    resumed = fit_gmm_gan(model, pixels, 12, checkpoint=tmp_path / "run", **settings)
+    for name, values in history.items():
+        np.testing.assert_array_equal(resumed.history[name], values)
+    assert same(numbers(whole), model)
+
+
 def test_a_learned_mixture_moves_and_the_anchor_holds_it(autoencoder, mixture, pixels):
     codes = to_codes(autoencoder, pixels)
     fits, moved = {}, {}
