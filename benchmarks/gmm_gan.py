@@ -408,23 +408,29 @@ def beside():
     }
 
 
+def measured(*groups):
+    """Return the steps that all these runs were measured at."""
+    steps = [{look["step"] for look in r["looks"]} for runs in groups for r in runs.values()]
+    return sorted(set.intersection(*steps))
+
+
 def summary():
     """Return what the groups found, over seeds."""
-    factorial, last = results("factorial"), LOOKS[-1]
+    factorial = results("factorial")
     plain, ours = factorial["normal random"], factorial["mixture decoder"]
     compared = [k for k in plain[0]["looks"][0] if k not in ("step", "cpu_seconds")]
     table = {
         name: {str(n): {m: interval([at(r, n, m) for r in runs.values()]) for m in compared}
-               for n in runs[0]["settings"]["looks"]}
-        for name, runs in factorial.items()
+               for n in measured(runs)}
+        for name, runs in (factorial | results("variants")).items()
     }  # fmt: skip
-    differences = {str(n): {m: paired(ours, plain, n, m) for m in compared} for n in LOOKS if n}
-    bounds = {s: at(plain[s], last, "frechet") for s in plain}
-    speed = {
-        str(s): {"plain": {k: plain[s]["looks"][-1][k] for k in ("step", "cpu_seconds")},
-                 "frechet": bounds[s], "ours": first_below(ours[s], bounds[s])}
-        for s in bounds if s in ours
-    }  # fmt: skip
+    both = measured(plain, ours)
+    differences = {str(n): {m: paired(ours, plain, n, m) for m in compared} for n in both if n}
+    speed = {}
+    for seed in sorted(set(plain) & set(ours)):
+        bound = at(plain[seed], both[-1], "frechet")
+        goal = {k: at(plain[seed], both[-1], k) for k in ("step", "cpu_seconds", "frechet")}
+        speed[str(seed)] = {"plain": goal, "ours": first_below(ours[seed], bound)}
     return {"means": table, "differences": differences, "speed": speed}
 
 

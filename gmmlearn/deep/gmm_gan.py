@@ -232,34 +232,27 @@ class GMMGAN(nn.Module):
 
     @torch.no_grad()
     def _require_fit(self):
-        """Try all parts on two latent points."""
-        z = self.prior.sample(2, rng=0)
-        d = self.prior.latent_dim
+        """Try all parts on two latent points, in evaluation mode: no running mean moves."""
+        z, d = self.prior.sample(2, rng=0), self.prior.latent_dim
+        modes = [(module, module.training) for module in self.modules()]
+        self.eval()
         try:
-            fake = self.generator(z)
-        except RuntimeError as error:
-            raise ValueError(
-                f"generator cannot take the prior's points of latent_dim {d}. Build it for them, "
-                f"or fit the mixture to codes of its size ({error})."
-            ) from None
-        for name, network, expected in (
-            ("discriminator", self.discriminator, 1),
-            ("encoder", self.encoder, d),
-        ):
-            if network is None:
-                continue
-            try:
-                found = network(fake).numel() / 2
-            except RuntimeError as error:
-                raise ValueError(
-                    f"{name} cannot take the generator's samples of shape "
-                    f"{tuple(fake.shape[1:])}. Build it for them ({error})."
-                ) from None
-            if found != expected:
-                raise ValueError(
-                    f"{name} gives {found:g} numbers for each sample, expected {expected}: "
-                    "one logit from a discriminator, latent_dim numbers from an encoder."
-                )
+            hint = f"the prior's points have latent_dim {d}"
+            fake = _tried(self.generator, z, "generator", hint)
+            hint = f"the generator's samples have shape {tuple(fake.shape[1:])}"
+            for name, n_expected in (("discriminator", 1), ("encoder", d)):
+                network = getattr(self, name)
+                if network is None:
+                    continue
+                n_found = _tried(network, fake, name, hint).numel() / 2
+                if n_found != n_expected:
+                    raise ValueError(
+                        f"{name} gives {n_found:g} numbers for each sample, expected {n_expected}: "
+                        "one logit from a discriminator, latent_dim numbers from an encoder."
+                    )
+        finally:
+            for module, training in modes:
+                module.training = training
 
 
 def mixture_of_codes(
@@ -368,6 +361,16 @@ def load_gmm_gan(name="digits"):
             MLP(shape, latent_dim),
         )
     return model.load(weights).eval()
+
+
+def _tried(network, x, name, hint):
+    """Return network(x), or say that the network does not fit."""
+    try:
+        return network(x)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{name} cannot take what it is given: {hint}. Build it for that ({error})."
+        ) from None
 
 
 @torch.no_grad()

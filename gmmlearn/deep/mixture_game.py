@@ -86,11 +86,12 @@ def fit_gmm_gan(
     learned = any(p.requires_grad for p in model.prior.parameters())
     if learned and anchor and model.encoder is None:
         raise ValueError("anchor needs the model's encoder. Pass one, or anchor=0.")
-    rates = dict(zip(("generator", "discriminator"), learning_rates, strict=True))
-    rates |= {"prior": prior_rate} if learned else {}
+    rates = _as_rates(learning_rates)
+    if learned:
+        rates["prior"] = as_positive(prior_rate, "prior_rate")
     modules = {name: getattr(model, name) for name in rates}
     optimizers = {
-        name: torch.optim.Adam(module.parameters(), as_positive(rates[name], "rate"), betas=betas)
+        name: torch.optim.Adam(module.parameters(), rates[name], betas=betas)
         for name, module in modules.items()
     }
     line = torch.optim.lr_scheduler.LinearLR
@@ -169,6 +170,16 @@ def as_samples(X, name):
         X = X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X
         return torch.as_tensor(as_points(X, name=name), dtype=torch.float32)
     return require_pixels(X, name)
+
+
+def _as_rates(learning_rates):
+    """Return both rates by name."""
+    if not isinstance(learning_rates, tuple | list) or len(learning_rates) != 2:
+        raise ValueError(
+            f"learning_rates is {learning_rates!r}, expected two: of generator and discriminator."
+        )
+    named = enumerate(("generator", "discriminator"))
+    return {k: as_positive(learning_rates[i], f"learning_rates[{i}]") for i, k in named}
 
 
 def _makers_losses(model, draw, fake, terms):

@@ -288,12 +288,21 @@ REFUSED = {
     "pixels outside, encoding": (lambda m, x: m.encode(8 * x), "samples has values from -8"),
     "batch of one": (lambda m, x: fit_gmm_gan(m, x, 1, batch_size=1), "batch_size must be at l"),
     "no steps": (lambda m, x: fit_gmm_gan(m, x, 0), "n_steps must be at least 1"),
+    "one rate": (lambda m, x: fit_gmm_gan(m, x, 1, learning_rates=1e-3), "learning_rates is 0.001"),
+    "no rate": (
+        lambda m, x: fit_gmm_gan(m, x, 1, learning_rates=(1e-3, 0.0)),
+        r"learning_rates\[1\] must be a finite number > 0",
+    ),
+    "no anchor": (
+        lambda m, x: fit_gmm_gan(GMMGAN(m.generator, m.discriminator, MixturePrior(2, DIM)), x, 1),
+        "anchor needs the model's encoder",
+    ),
     "negative penalty": (lambda m, x: fit_gmm_gan(m, x, 1, r1=-1.0), "r1 must be .* >= 0"),
     "latent size": (
         lambda m, x: GMMGAN(
             m.generator, m.discriminator, MixturePrior.from_mixture(other_mixture(DIM + 1))
         ),
-        f"generator cannot take the prior's points of latent_dim {DIM + 1}",
+        f"generator cannot take .*: the prior's points have latent_dim {DIM + 1}",
     ),
     "encoder's size": (
         lambda m, x: GMMGAN(m.generator, m.discriminator, m.prior, MLP(SHAPE, DIM + 1)),
@@ -301,7 +310,7 @@ REFUSED = {
     ),
     "discriminator": (
         lambda m, x: GMMGAN(m.generator, MLP((1, 4, 4), 1), m.prior),
-        "discriminator cannot take the generator's samples",
+        "discriminator cannot take .*: the generator's samples have shape",
     ),
     "no encoder": (
         lambda m, x: GMMGAN(m.generator, m.discriminator, m.prior).encode(x),
