@@ -109,9 +109,8 @@ def fit_gmm_gan(
         loss = losses.mean()
         if learned:
             loss = loss + score_term(losses, draw.weight)
-            away = (
-                -model.prior.log_prob(model.encoder(real)).mean() if anchor else loss.new_zeros(())
-            )
+        if learned and anchor:
+            away = -model.prior.log_prob(model.encoder(real)).mean()
             loss, parts["anchor"] = loss + anchor * away, away.detach()
         _move({name: optimizers[name] for name in makers}, makers, loss)
         return report | parts
