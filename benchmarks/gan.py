@@ -51,8 +51,8 @@ class Experiment(NamedTuple):
 
 
 EXPERIMENTS = {
-    "ring": Experiment(ring, 0.01, False, 2000, 100, (1e-4, 1e-4), (0.8, 0.999), 5),
-    "grid": Experiment(grid, 0.05, False, 1000, 100, (1e-4, 1e-4), (0.8, 0.999), 5),
+    "ring": Experiment(ring, 0.01, False, 2000, 100, (1e-4, 1e-4), (0.8, 0.999), 3),
+    "grid": Experiment(grid, 0.05, False, 1000, 100, (1e-4, 1e-4), (0.8, 0.999), 3),
     "lagging": Experiment(ring, 0.05, True, 2000, 128, (1e-3, 1e-4), (0.5, 0.99), 10),
 }
 PACKINGS, N_DATA, LATENT_DIM = (1, 2, 4), 100_000, 2

@@ -210,7 +210,7 @@ def generator_step(generator, discriminator, optimizer, fake, rules=PLAIN):
     loss = generator_loss(_judge(discriminator, pack(fake, rules.packing)), rules.kind)
     optimizer.zero_grad()
     # Only these gradients: the discriminator's would be computed in vain, and lie about.
-    loss.backward(inputs=list(generator.parameters()))
+    loss.backward(inputs=[p for p in generator.parameters() if p.requires_grad])
     optimizer.step()
     return {"generator_loss": loss.detach()}
 

@@ -271,6 +271,16 @@ def test_steps_of_the_smallest_game_equal_steps_by_hand(kind, r1):
     assert discriminator.weight.item() == pytest.approx(psi, rel=1e-12)
 
 
+def test_frozen_layers_of_the_generator_stay():
+    generator, discriminator = small_pair()
+    generator[0].requires_grad_(False)
+    frozen, free = generator[0].weight.clone(), generator[2].weight.detach().clone()
+    optimizer = torch.optim.SGD(generator.parameters(), lr=0.1)
+    generator_step(generator, discriminator, optimizer, generator(torch.randn(6, 3)))
+    assert torch.equal(generator[0].weight, frozen) and generator[0].weight.grad is None
+    assert not torch.equal(generator[2].weight, free)
+
+
 def test_reported_numbers_are_those_before_the_step():
     generator, discriminator = small_pair()
     before = copy.deepcopy(discriminator)
