@@ -3,7 +3,10 @@
 #   make test       the book, then every test
 #   make notebooks  run all notebooks top to bottom and keep their outputs
 #   make lint       ruff
-#   make serve      the built book at http://localhost:8000
+#   make serve      the book at http://127.0.0.1:8000, rebuilt and reloaded when a source changes
+#   make lab        JupyterLab, opened on the chapters (installs it first: some 30 packages)
+#   make zip        the built book as one file, _build/from-mixtures-to-images.zip
+#   make pdf        the book as _build/latex/book.pdf, where a LaTeX is installed
 #   make clean      forget the built book (the environment in .venv stays)
 
 PYTHON ?= python3
@@ -11,10 +14,12 @@ BIN := .venv/bin
 # Small matrices run faster on one thread, and their last digits no longer depend on the machine.
 ONE_THREAD := OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1 MKL_NUM_THREADS=1
 
+LATEX := latexmk texlive-xetex texlive-latex-extra fonts-freefont-otf xindy
+
 # A step that fails half-way leaves nothing behind that looks done.
 .DELETE_ON_ERROR:
 
-.PHONY: book test notebooks lint serve clean
+.PHONY: book test notebooks lint serve lab zip pdf clean
 
 # The marker _build/complete is there only after a build that succeeded. Without it the cached
 # pages go: Sphinx reports a page's warnings only when it reads the page, so a second build
@@ -37,8 +42,24 @@ lint: .venv/installed-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 
-serve: book
-	$(BIN)/python -m http.server 8000 --bind 127.0.0.1 --directory _build/html
+serve: book .venv/installed-dev
+	$(BIN)/python tools/serve.py
+
+lab: .venv/installed-lab
+	$(BIN)/jupyter lab --notebook-dir=book
+
+zip: book
+	$(BIN)/python tools/zip_site.py
+
+# In a folder of its own: what Sphinx keeps for pages in HTML is not what LaTeX needs.
+pdf: .venv/installed
+	@missing=; for tool in latexmk xelatex xindy; do \
+	    command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -n "$$missing" ]; then \
+	    echo "make pdf needs a LaTeX. Not found:$$missing."; \
+	    echo "On Debian and Ubuntu: sudo apt-get install $(LATEX)"; exit 1; fi
+	$(BIN)/jupyter-book build . --builder pdflatex --path-output _build/pdf --keep-going
+	@echo "The book is printed. Open _build/pdf/_build/latex/book.pdf"
 
 clean:
 	rm -rf _build
@@ -51,6 +72,10 @@ clean:
 
 .venv/installed: .venv/bin/python requirements.txt constraints.txt pyproject.toml
 	$(BIN)/python -m pip install -r requirements.txt
+	@touch $@
+
+.venv/installed-lab: .venv/installed requirements-lab.txt
+	$(BIN)/python -m pip install -r requirements-lab.txt
 	@touch $@
 
 .venv/installed-dev: .venv/installed requirements-dev.txt
