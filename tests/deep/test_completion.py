@@ -9,9 +9,10 @@ from scipy import stats
 from torch import nn
 
 from gmmlearn.deep.autoencoder import VAE
-from gmmlearn.deep.completion import complete, visible_log_joint
+from gmmlearn.deep.completion import _langevin, complete, visible_log_joint
 from gmmlearn.deep.networks import MLP
 from gmmlearn.deep.prior import MixturePrior, StandardNormal
+from gmmlearn.deep.training import seeded
 from gmmlearn.gaussian import Gaussian
 from gmmlearn.mixture import Mixture
 
@@ -23,7 +24,8 @@ def linear(seed=0):
     """Return a linear VAE of 2 x 2 pictures, and its loadings and offset."""
     rng = np.random.default_rng(seed)
     W, m = 0.2 * rng.standard_normal((4, 2)), 0.1 * rng.standard_normal(4)
-    model = VAE(MLP((1, 2, 2), 4, depth=0), MLP(2, (1, 2, 2), depth=0), pixel_std=STD)
+    with seeded(seed):
+        model = VAE(MLP((1, 2, 2), 4, depth=0), MLP(2, (1, 2, 2), depth=0), pixel_std=STD)
     layer = next(part for part in model.decoder if isinstance(part, nn.Linear))
     with torch.no_grad():
         layer.weight.copy_(torch.tensor(W))
@@ -54,19 +56,48 @@ def test_log_joint_counts_visible_pixels_alone():
 def test_the_mean_is_the_gaussians_conditional_mean():
     model, W, m = linear()
     x = pictures()
-    result = complete(model, x, HIDDEN, StandardNormal(2), n_chains=64, n_steps=400, rng=0)
+    result = complete(model, x, HIDDEN, StandardNormal(2), n_chains=128, n_steps=500, rng=0)
     joint = Gaussian(m, W @ W.T + STD**2 * np.eye(4))
     for n in range(3):
         flat = x[n].numpy().ravel().astype(float)
         given = joint.condition([0, 2], flat[[0, 2]])
         found = result.mean[n].numpy().ravel()
-        np.testing.assert_allclose(found[[1, 3]], given.mean, atol=0.01)
+        np.testing.assert_allclose(found[[1, 3]], given.mean, atol=0.012)
         # Draws are decoded codes: their spread is the conditional's without the pixels' noise.
         spread = np.sqrt(np.diag(given.covariance) - STD**2)
         np.testing.assert_allclose(
             result.draws[:, n, 0, :, 1].numpy().std(axis=0), spread, rtol=0.4
         )
     assert 0.4 < result.accepted < 0.8
+
+
+def test_the_starts_alone_are_near_the_conditional():
+    # Two steps can hardly mend starts that fit badly, or that belong to another picture.
+    model, W, m = linear()
+    x = (2 * pictures(4, seed=5)).clamp(-1, 1)
+    settings = {"n_chains": 3000, "n_steps": 2, "n_starts": 20_000, "rng": 0}
+    found = complete(model, x, HIDDEN, StandardNormal(2), **settings).mean
+    joint = Gaussian(m, W @ W.T + STD**2 * np.eye(4))
+    means = [joint.condition([0, 2], p.numpy().ravel()[[0, 2]].astype(float)).mean for p in x]
+    assert np.ptp(means, axis=0).max() > 0.15
+    np.testing.assert_allclose(found.numpy().reshape(4, 4)[:, [1, 3]], means, atol=0.03)
+
+
+def test_chains_draw_from_the_target():
+    # The logarithm of a gamma variable: skewed, so that a wrong ratio shows.
+    shape, rate = 9.0, 4.0
+
+    def target(z):
+        value = (shape * z - torch.exp(z) * rate).sum(dim=1)
+        return value, shape - torch.exp(z) * rate
+
+    rng = torch.Generator().manual_seed(0)
+    start = math.log(shape / rate) + 0.3 * torch.randn(4000, 1, generator=rng)
+    for z, share in _langevin(target, start, torch.full((1,), 0.33), 200, rng):
+        last = z, share
+    values = torch.exp(last[0]).numpy().ravel()
+    assert stats.kstest(values, stats.gamma(shape, scale=1 / rate).cdf).pvalue > 0.01
+    assert 0.4 < last[1] < 0.75
 
 
 def test_a_mixture_prior_gives_the_mixtures_conditional_mean():
