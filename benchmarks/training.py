@@ -1,10 +1,11 @@
 """Time `gmmlearn.deep.training.train` beside the barest torch loop doing the same work.
 
 Both train a denoising autoencoder with Adam and an exponential average of its weights, on the same
-batches with the same noise, so that they end with the same weights to the last bit, which is
-checked. They run in turn, in short pieces, on one thread; each pair of pieces gives one ratio.
-Seconds are the processor's, so that other programs on the machine count for little. Then the
-switches: a step in bfloat16, one with Adam's fused kernel, and one compiled, its compiling apart.
+batches with the same noise; that they end with the same weights to the last bit is checked. They
+take turns at every step, in one process on one thread, so that whatever else the machine does slows
+both alike; seconds are the processor's. Each hundred steps give one ratio, with all that the package's loop does between steps:
+drawing, averaging, history, the look at what is finite, the copy of the last good state. Setting
+up, once a run, is timed apart. The switches are compared with the same bare loop without them.
 
     python benchmarks/training.py            # writes gmmlearn/recorded/training.json
     python benchmarks/training.py --dry-run  # only prints
@@ -34,7 +35,7 @@ from gmmlearn.deep.pixels import as_pixels
 from gmmlearn.deep.training import _derive, seeded, train
 
 ROOT = Path(__file__).resolve().parents[1]
-SEED, BATCH_SIZE, DECAY = 0, 100, 0.999
+SEED, BATCH_SIZE, DECAY, BLOCK = 0, 100, 0.999, 100
 
 
 def perceptron():
@@ -52,11 +53,12 @@ def convolutions():
     )
 
 
-# (name, what makes data and network, steps, repeats)
+# (name, what makes data and network, blocks of steps, and with each switch)
 CASES = [
-    ("perceptron, 8 x 8 digits", perceptron, 300, 41),
-    ("convolutions, 28 x 28 digits", convolutions, 30, 21),
+    ("perceptron, 8 x 8 digits", perceptron, 20, 6),
+    ("convolutions, 28 x 28 digits", convolutions, 3, 1),
 ]
+SWITCHES = {"fused": {"fused": True}, "bf16": {"bf16": True}, "compile": {"compile": True}}
 
 
 class Case:
@@ -66,11 +68,9 @@ class Case:
         with seeded(SEED):
             self.pixels, self.net = make()
         self.optimizer = torch.optim.Adam(self.net.parameters(), lr=1e-3, fused=fused)
-        self.times = []
 
     def step(self, batch, rng):
         """Take away some noise."""
-        self.times.append(process_time())
         noise = torch.randn(batch.shape, generator=rng)
         loss = (self.net(batch + 0.1 * noise) - batch).square().mean()
         self.optimizer.zero_grad()
@@ -83,29 +83,48 @@ class Case:
         return torch.cat([p.detach().flatten() for p in self.net.parameters()]).numpy()
 
 
-def bare(case, n_steps):
-    """Train by the barest loop, and return the losses."""
+def bare(case):
+    """Train by the barest loop; yield after each step."""
     of_batches, of_step, _ = _derive(SEED)
     generator, rng = torch.Generator(), torch.Generator().manual_seed(of_step)
     average = AveragedModel(case.net, multi_avg_fn=get_ema_multi_avg_fn(DECAY))
     losses, epoch = [], 0
     while True:
-        order = torch.randperm(
-            len(case.pixels), generator=generator.manual_seed(of_batches + epoch)
-        )
+        generator.manual_seed(of_batches + epoch)
+        order = torch.randperm(len(case.pixels), generator=generator)
         for first in range(0, len(order) - BATCH_SIZE + 1, BATCH_SIZE):
             batch = case.pixels[order[first : first + BATCH_SIZE]]
             losses.append(case.step(batch, rng)["loss"].detach())
             average.update_parameters(case.net)
-            if len(losses) == n_steps:
-                return torch.stack(losses).numpy()
+            yield
         epoch += 1
 
 
-def ours(case, n_steps, **switches):
-    """Train by the package's loop, and return the losses."""
-    trained = train(
-        case.step,
+def in_turn(make, n_blocks, fused=None, **switches):
+    """Let both loops step in turn; return seconds per step of each (n_blocks,), bare first."""
+    theirs, ours = Case(make), Case(make, fused)
+    loop, marks = bare(theirs), []
+
+    def step(batch, rng):
+        begin = process_time()
+        with torch.autocast("cpu", enabled=False):
+            next(loop)
+        marks.append((begin, process_time()))
+        return ours.step(batch, rng)
+
+    run(ours, step, (n_blocks + 1) * BLOCK + 1, **switches)
+    if not switches and not fused:
+        assert np.array_equal(theirs.weights(), ours.weights())
+    begin, end = np.array(marks).T
+    # Ours goes from the end of a bare step to the beginning of the next. The first block warms up.
+    pair = end[:-1] - begin[:-1], begin[1:] - end[:-1]
+    return [s[BLOCK:].reshape(n_blocks, BLOCK).mean(axis=1) for s in pair]
+
+
+def run(case, step, n_steps, **switches):
+    """Train by the package's loop."""
+    train(
+        step,
         case.pixels,
         modules={"net": case.net},
         optimizers={"adam": case.optimizer},
@@ -116,15 +135,6 @@ def ours(case, n_steps, **switches):
         device="cpu",
         **switches,
     )
-    return trained.history["loss"]
-
-
-def seconds(run, make, n_steps, fused=None):
-    """Return how long a run takes, with all that it does before and after, and what it gives."""
-    case = Case(make, fused)
-    begin = process_time()
-    losses = run(case, n_steps)
-    return process_time() - begin, case, losses
 
 
 def summary(values):
@@ -133,64 +143,43 @@ def summary(values):
     return {"median": middle, "quartiles": [low, high]}
 
 
-def measure(name, make, n_steps, repeats):
+def set_up(make, repeats=9):
+    """Return the processor's milliseconds of a run of one step, beyond those of a bare one."""
+    extra = []
+    for _ in range(repeats):
+        ours, theirs = Case(make), Case(make)
+        times = [process_time()]
+        run(ours, ours.step, 1)
+        times.append(process_time())
+        next(bare(theirs))
+        times.append(process_time())
+        extra.append(1e3 * (2 * times[1] - times[0] - times[2]))
+    return summary(extra)
+
+
+def measure(name, make, n_blocks, n_blocks_of_switches):
     """Return one row: steps per second of both loops, their ratio, and what the switches give."""
-    for run in (bare, ours):
-        seconds(run, make, 3)
-    runs = {"bare": bare, "ours": ours, "fused": ours}
-    runs["bf16"] = lambda case, n: ours(case, n, bf16=True)
-    rates = {side: [] for side in runs}
-    for repeat in range(repeats):
-        ends = {}
-        # Each goes first every other time; the switches need fewer repeats.
-        sides = sorted(("bare", "ours"), reverse=bool(repeat % 2))
-        sides += ["fused", "bf16"] if repeat % 5 == 0 else []
-        for side in sides:
-            taken, ends[side], losses = seconds(runs[side], make, n_steps, side == "fused" or None)
-            rates[side].append(n_steps / taken)
-            assert np.isfinite(losses).all()
-        assert np.array_equal(ends["bare"].weights(), ends["ours"].weights())
-    row = {"case": name, "steps": n_steps, "repeats": repeats}
-    row["steps_per_second"] = {side: summary(values) for side, values in rates.items()}
-    row["ours_over_bare"] = summary(np.divide(rates["ours"], rates["bare"]))
-    for side in ("fused", "bf16"):
-        row[f"{side}_over_ours"] = summary(np.divide(rates[side], np.median(rates["ours"])))
-    return row | compiled(make, n_steps, rates["ours"])
+    seconds = in_turn(make, n_blocks)
+    row = {"case": name, "steps": n_blocks * BLOCK}
+    row["steps_per_second"] = {
+        side: summary(1 / s) for side, s in zip(("bare", "ours"), seconds, strict=True)
+    }
+    row["ours_over_bare"] = summary(seconds[0] / seconds[1])
+    row["set_up_milliseconds"] = set_up(make)
+    for switch, settings in SWITCHES.items():
+        try:
+            seconds = in_turn(make, n_blocks_of_switches, **settings)
+            row[f"{switch}_over_bare"] = summary(seconds[0] / seconds[1])
+        except Exception as error:
+            row[f"{switch}_over_bare"] = f"does not work here: {type(error).__name__}"
+    return row
 
 
-def compiled(make, n_steps, plain):
-    """Return how long compiling takes, and how fast the steps are afterwards."""
-    begin = process_time()
-    try:
-        _, case, _ = seconds(lambda c, n: ours(c, n, compile=True), make, 2 * n_steps)
-    except Exception as error:
-        return {"compiled": f"does not work here: {type(error).__name__}"}
-    steady = n_steps / (case.times[-1] - case.times[n_steps - 1])
-    ratio = float(f"{steady / np.median(plain):.4g}")
-    waited = round(case.times[1] - begin, 1)
-    return {"compiled_over_ours": ratio, "seconds_of_compiling": waited}
-
-
-def main():
-    """Measure every case, print a table, write the record."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--dry-run", action="store_true", help="print, write nothing")
-    arguments = parser.parse_args()
-    torch.set_num_threads(1)
-    begin, rows = perf_counter(), []
-    print(f"{'':30} {'bare':>9} {'ours':>9}  ours/bare (quartiles)  fused   bf16  compiled")
-    for case in CASES:
-        row = measure(*case)
-        rows.append(row)
-        rates = {side: value["median"] for side, value in row["steps_per_second"].items()}
-        low, high = row["ours_over_bare"]["quartiles"]
-        fused, bf16 = (row[f"{side}_over_ours"]["median"] for side in ("fused", "bf16"))
-        print(
-            f"{row['case']:30} {rates['bare']:7.0f}/s {rates['ours']:7.0f}/s  "
-            f"{row['ours_over_bare']['median']:.3f} ({low:.3f} to {high:.3f})  "
-            f"{fused:7.2f} {bf16:6.2f}  {row.get('compiled_over_ours', '-')}",
-            flush=True,
-        )
+def write(row, seconds):
+    """Put a row into the record, written whole or not at all."""
+    path = ROOT / "gmmlearn" / "recorded" / "training.json"
+    rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
+    rows = [one for one in rows if one["case"] != row["case"]] + [row | {"seconds": seconds}]
     record = {
         "script": "benchmarks/training.py",
         "machine": {
@@ -208,13 +197,32 @@ def main():
         **commit(),
         "seed": SEED,
         "batch_size": BATCH_SIZE,
-        "seconds": round(perf_counter() - begin, 1),
+        "seconds": round(sum(one["seconds"] for one in rows), 1),
         "rows": rows,
     }
-    if not arguments.dry_run:
-        path = ROOT / "gmmlearn" / "recorded" / "training.json"
-        write_atomically(path, (json.dumps(record, indent=1) + "\n").encode())
-        print(f"wrote {path.relative_to(ROOT)} after {record['seconds']} s")
+    write_atomically(path, (json.dumps(record, indent=1) + "\n").encode())
+    print(f"wrote {path.relative_to(ROOT)}")
+
+
+def main():
+    """Measure every case, print a table, write the record."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--dry-run", action="store_true", help="print, write nothing")
+    parser.add_argument("--case", default="", help="only cases whose name contains this")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    for case in CASES:
+        if arguments.case not in case[0]:
+            continue
+        begin = perf_counter()
+        row = measure(*case)
+        print(row["case"])
+        print(f"  steps a second, bare and ours: {row['steps_per_second']}")
+        for name, value in row.items():
+            if name.endswith(("_bare", "_milliseconds")):
+                print(f"  {name}: {value}", flush=True)
+        if not arguments.dry_run:
+            write(row, round(perf_counter() - begin, 1))
 
 
 if __name__ == "__main__":
