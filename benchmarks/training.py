@@ -3,9 +3,10 @@
 Both train a denoising autoencoder with Adam and an exponential average of its weights, on the same
 batches with the same noise; that they end with the same weights to the last bit is checked. They
 take turns at every step, in one process on one thread, so that whatever else the machine does slows
-both alike; seconds are the processor's. Each hundred steps give one ratio, with all that the package's loop does between steps:
-drawing, averaging, history, the look at what is finite, the copy of the last good state. Setting
-up, once a run, is timed apart. The switches are compared with the same bare loop without them.
+both alike; seconds are the processor's. Each hundred steps give one ratio, with all that the
+package's loop does between steps: drawing, averaging, history, the look at what is finite, the copy
+of the last good state. Setting up, once a run, is timed apart. The switches are compared with the
+same bare loop without them.
 
     python benchmarks/training.py            # writes gmmlearn/recorded/training.json
     python benchmarks/training.py --dry-run  # only prints

@@ -76,11 +76,12 @@ def train(
         See `choose_device`.
     bf16 : bool
         Whether the step computes in bfloat16 where torch's autocast deems it safe. Weights stay as
-        they are. Pays on a GPU with wide layers.
+        they are. Meant for wide layers on a GPU: the small networks of the book, on a CPU, are
+        slower with it (``recorded.load("training")``).
     compile : bool
         Whether ``torch.compile`` compiles the networks in `modules` for the run: each
         nn.Sequential on its own, or the whole module where it holds none. It begins with half a
-        minute of compiling. A compiled network has no second derivatives: a gradient penalty such
+        minute of compiling, which small networks never win back. A compiled network has no second derivatives: a gradient penalty such
         as R1 needs False.
     progress : bool, optional
         Whether a bar shows. By default it does in a terminal, and not in a notebook.
