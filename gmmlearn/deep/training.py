@@ -81,8 +81,8 @@ def train(
     compile : bool
         Whether ``torch.compile`` compiles the networks in `modules` for the run: each
         nn.Sequential on its own, or the whole module where it holds none. It begins with half a
-        minute of compiling, which small networks never win back. A compiled network has no second derivatives: a gradient penalty such
-        as R1 needs False.
+        minute of compiling, which small networks never win back. A compiled network has no second
+        derivatives: a gradient penalty such as R1 needs False.
     progress : bool, optional
         Whether a bar shows. By default it does in a terminal, and not in a notebook.
     checkpoint : str or Path, optional
