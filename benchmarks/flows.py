@@ -55,7 +55,7 @@ SHAPES = {  # by number of features: transforms, bins, hidden layers
     "spline": {2: [(2, 8, 2), (3, 6, 2)], 64: [(1, 4, 1), (1, 8, 1)]},
     "affine": {2: [(4, 0, 2), (8, 0, 2)], 64: [(3, 0, 1), (6, 0, 1)]},
 }
-RATES = {2: (3e-3, 1e-2), 64: (1e-3, 3e-3)}
+RATES = {2: (3e-3, 1e-2), 64: (3e-3, 1e-2)}
 MODELS = ("mixture", "affine", "spline", "mixture base")
 
 
