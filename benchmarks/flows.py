@@ -55,7 +55,7 @@ SHAPES = {  # by number of features: transforms, bins, hidden layers
     "spline": {2: [(2, 8, 2), (3, 6, 2)], 64: [(1, 4, 1), (1, 8, 1)]},
     "affine": {2: [(4, 0, 2), (8, 0, 2)], 64: [(3, 0, 1), (6, 0, 1)]},
 }
-RATES = {2: (3e-3, 1e-2), 64: (3e-3, 1e-2)}
+RATES = {2: (3e-3, 1e-2, 3e-2), 64: (1e-3, 3e-3, 1e-2)}
 MODELS = ("mixture", "affine", "spline", "mixture base")
 
 
@@ -174,10 +174,10 @@ def fit_flow(kind, X, V, budget, seed, settings, n_steps, base=None):
     return flow, fit, width
 
 
-def tries(task, budget, kind):
+def tries(task, budget, kind, rates):
     """Yield a row for each shape and learning rate, after a few steps on the first seed."""
     X, V, _ = load(task, TASKS[task]["seeds"][0])
-    for settings in product(SHAPES[kind][X.shape[1]], RATES[X.shape[1]]):
+    for settings in product(SHAPES[kind][X.shape[1]], rates or RATES[X.shape[1]]):
         _, fit, width = fit_flow(kind, X, V, budget, 0, settings, TASKS[task]["tries"])
         row = {"data": task, "budget": budget, "model": kind, "settings": list(settings)}
         print(row | {"width": width, "validation": float(fit.validation.max())}, flush=True)
@@ -253,9 +253,13 @@ def origin():
 def keep(record, name, rows):
     """Return the rows of a record, with those of the same keys replaced."""
     keys = [k for k in ("data", "budget", "model", "seed") if k in rows[0]]
-    fresh = {tuple(row[key] for key in keys) for row in rows}
-    old = record.get(name, [])
-    return [row for row in old if tuple(row[key] for key in keys) not in fresh] + rows
+    keys += ["settings"] if name == "tried" else []
+
+    def label(row):
+        return json.dumps([row[key] for key in keys])
+
+    fresh = set(map(label, rows))
+    return [row for row in record.get(name, []) if label(row) not in fresh] + rows
 
 
 def main():
@@ -265,6 +269,7 @@ def main():
     parser.add_argument("--budgets", nargs="+", type=int)
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--seeds", nargs="+", type=int)
+    parser.add_argument("--rates", nargs="+", type=float, help="learning rates to choose from")
     parser.add_argument("--stage", choices=("choose", "measure"))
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -278,7 +283,8 @@ def main():
             seeds = asked.seeds or TASKS[task]["seeds"]
             if stage == "choose":
                 kinds = [kind for kind in SHAPES if kind in asked.models]
-                rows = {"tried": [row for kind in kinds for row in tries(task, budget, kind)]}
+                rows = [row for kind in kinds for row in tries(task, budget, kind, asked.rates)]
+                rows = {"tried": rows}
             else:
                 here = (t for t in read()["tried"] if (t["data"], t["budget"]) == (task, budget))
                 chosen = {t["model"]: t["settings"] for t in sorted(here, key=by_validation)}
