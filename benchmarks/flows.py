@@ -4,8 +4,9 @@ Everything is chosen on validation data: the number of components, the flow's sh
 rate, and the step whose weights are kept. Test data are used once, for the numbers written here.
 
     python benchmarks/flows.py                    # all; writes gmmlearn/recorded/flows.json
-    python benchmarks/flows.py --data ring --budgets 600 --stage choose   # a part of it:
-    python benchmarks/flows.py --data ring --budgets 600 --stage measure  # other rows are kept
+    python benchmarks/flows.py --data ring --budgets 600 --stage choose   # a part; a run that was
+
+    python benchmarks/flows.py --data ring --budgets 600 --stage measure  # broken off goes on
 """
 
 import argparse
@@ -180,8 +181,10 @@ def tries(task, budget, kind, rates):
     for settings in product(SHAPES[kind][X.shape[1]], rates or RATES[X.shape[1]]):
         _, fit, width = fit_flow(kind, X, V, budget, 0, settings, TASKS[task]["tries"])
         row = {"data": task, "budget": budget, "model": kind, "settings": list(settings)}
-        print(row | {"width": width, "validation": float(fit.validation.max())}, flush=True)
-        yield row | {"width": width, "validation": float(fit.validation.max())}
+        row |= {"width": width, "validation": float(fit.validation.max())}
+        row |= {"seconds": round(fit.seconds, 2)}
+        print(row, flush=True)
+        yield row
 
 
 def mixture_base(X, V, budget, seed):
@@ -250,16 +253,40 @@ def origin():
     }
 
 
-def keep(record, name, rows):
-    """Return the rows of a record, with those of the same keys replaced."""
-    keys = [k for k in ("data", "budget", "model", "seed") if k in rows[0]]
-    keys += ["settings"] if name == "tried" else []
+def label(row):
+    """Return what tells a row from the others."""
+    keys = ("data", "budget", "model", "seed")
+    return json.dumps([row.get(k) for k in keys] + [row["settings"]] * ("seed" not in row))
 
-    def label(row):
-        return json.dumps([row[key] for key in keys])
 
-    fresh = set(map(label, rows))
-    return [row for row in record.get(name, []) if label(row) not in fresh] + rows
+def keep(rows, new):
+    """Return rows with one more, instead of an earlier one with the same label."""
+    return [row for row in rows if label(row) != label(new)] + [new]
+
+
+def choose(task, budget, kinds, rates):
+    """Try each shape and learning rate of some kinds of flow, and keep what validation says."""
+    for kind in kinds:
+        for row in tries(task, budget, kind, rates):
+            add("tried", row)
+
+
+def compare(task, budget, model, seed):
+    """Measure one model on one seed's data, with the best settings that were tried."""
+    here = (t for t in read()["tried"] if (t["data"], t["budget"]) == (task, budget))
+    chosen = {t["model"]: t["settings"] for t in sorted(here, key=by_validation)}
+    add("rows", measure(task, budget, model, seed, chosen))
+    add("ends", ends(task, seed))
+
+
+def add(name, row):
+    """Write one more row; it takes the place of an earlier one with the same keys."""
+    record = read()  # only now: another part may have been written meanwhile
+    record[name] = keep(record.get(name, []), row)
+    seconds = sum(
+        r.get("seconds", 0.0) for r in [*record.get("rows", []), *record.get("tried", [])]
+    )
+    write(record | origin() | {"seconds": round(seconds, 1), "plan": TASKS})
 
 
 def main():
@@ -270,6 +297,7 @@ def main():
     parser.add_argument("--models", nargs="+", choices=MODELS, default=MODELS)
     parser.add_argument("--seeds", nargs="+", type=int)
     parser.add_argument("--rates", nargs="+", type=float, help="learning rates to choose from")
+    parser.add_argument("--again", action="store_true", help="replace what was measured before")
     parser.add_argument("--stage", choices=("choose", "measure"))
     asked = parser.parse_args()
     torch.set_num_threads(1)
@@ -279,24 +307,18 @@ def main():
         asked.data, (asked.stage,) if asked.stage else ("choose", "measure")
     ):
         for budget in asked.budgets or TASKS[task]["budgets"]:
-            begin = perf_counter()
             seeds = asked.seeds or TASKS[task]["seeds"]
             if stage == "choose":
-                kinds = [kind for kind in SHAPES if kind in asked.models]
-                rows = [row for kind in kinds for row in tries(task, budget, kind, asked.rates)]
-                rows = {"tried": rows}
+                choose(task, budget, [k for k in SHAPES if k in asked.models], asked.rates)
             else:
-                here = (t for t in read()["tried"] if (t["data"], t["budget"]) == (task, budget))
-                chosen = {t["model"]: t["settings"] for t in sorted(here, key=by_validation)}
-                each = product(asked.models, seeds)
-                rows = {
-                    "rows": [measure(task, budget, model, seed, chosen) for model, seed in each]
-                }
-                rows["ends"] = [ends(task, seed) for seed in seeds]
-            record = read()  # only now: another part may have been written meanwhile
-            record |= {name: keep(record, name, new) for name, new in rows.items()}
-            taken = record.get("seconds", 0.0) + perf_counter() - begin
-            write(record | origin() | {"seconds": round(taken, 1), "plan": TASKS})
+                done = {label(row) for row in read().get("rows", []) if not asked.again}
+                for seed, model in product(seeds, asked.models):
+                    if (
+                        label({"data": task, "budget": budget, "model": model, "seed": seed})
+                        in done
+                    ):
+                        continue
+                    compare(task, budget, model, seed)
 
 
 def by_validation(row):
@@ -311,7 +333,7 @@ def read():
 
 def write(record):
     """Write the record in one go."""
-    fresh = RECORD.with_suffix(".json.new")
+    fresh = RECORD.with_suffix(f".{os.getpid()}.new")
     fresh.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     fresh.replace(RECORD)
     print(f"wrote {RECORD.relative_to(ROOT)}")
