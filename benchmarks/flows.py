@@ -3,10 +3,9 @@
 Everything is chosen on validation data: the number of components, the flow's shape, its learning
 rate, and the step whose weights are kept. Test data are used once, for the numbers written here.
 
-    python benchmarks/flows.py                    # all; writes gmmlearn/recorded/flows.json
-    python benchmarks/flows.py --data ring --budgets 600 --stage choose   # a part; a run that was
-
-    python benchmarks/flows.py --data ring --budgets 600 --stage measure  # broken off goes on
+    python benchmarks/flows.py                               # all; writes recorded/flows.json
+    python benchmarks/flows.py --data ring --stage choose    # a part of it
+    python benchmarks/flows.py --data ring --stage measure   # what is there is not done again
 """
 
 import argparse
@@ -255,8 +254,8 @@ def origin():
 
 def label(row):
     """Return what tells a row from the others."""
-    keys = ("data", "budget", "model", "seed")
-    return json.dumps([row.get(k) for k in keys] + [row["settings"]] * ("seed" not in row))
+    told = {key: row.get(key) for key in ("data", "budget", "model", "seed")}
+    return json.dumps(told if "seed" in row else told | {"settings": row["settings"]})
 
 
 def keep(rows, new):
