@@ -285,7 +285,7 @@ def add(name, row):
     record = read()  # only now: another part may have been written meanwhile
     record[name] = keep(record.get(name, []), row)
     seconds = sum(
-        r.get("seconds", 0.0) for r in [*record.get("rows", []), *record.get("tried", [])]
+        r.get("seconds") or 0.0 for r in [*record.get("rows", []), *record.get("tried", [])]
     )
     write(record | origin() | {"seconds": round(seconds, 1), "plan": TASKS})
 
