@@ -210,7 +210,7 @@ def measure(task, budget, model, seed, chosen):
     row = {"data": task, "budget": budget, "model": model, "seed": seed}
     if model == "mixture":
         score, fitted, settings, taken = fit_mixture(X, V, budget, seed)
-        nats, drawn, step = fitted.log_prob(T).mean(), fitted.sample(20_000, seed)[0], None
+        nats, drawn, step = fitted.log_prob(T), fitted.sample(20_000, seed)[0], None
     else:
         kind = {"mixture base": "spline" if task != "patches" else "affine"}.get(model, model)
         base = mixture_base(X, V, budget, seed) if model == "mixture base" else None
@@ -218,11 +218,14 @@ def measure(task, budget, model, seed, chosen):
         begin = process_time()
         fitted, fit, width = fit_flow(kind, X, V, budget, seed, chosen[kind], n_steps, base)
         score, taken, step = fit.validation.max(), process_time() - begin, fit.best_step
-        nats, drawn = flows.log_prob(fitted, T).mean(), flows.draw(fitted, 20_000, seed)
+        nats, drawn = flows.log_prob(fitted, T), flows.draw(fitted, 20_000, seed)
         (transforms, bins, depth), rate = chosen[kind]
         settings = {"transforms": transforms, "bins": bins, "layers": depth, "width": width}
         settings |= {"learning_rate": rate, "components": base.n_components if base else 1}
-    row |= {"test": float(nats), "validation": float(score), "parameters": n_parameters(fitted)}
+    # One point far from all others may cost a flow millions of nats.
+    usual = np.sort(nats)[len(nats) // 1000 :]
+    row |= {"test": float(nats.mean()), "usual": float(usual.mean()), "worst": float(nats.min())}
+    row |= {"validation": float(score), "parameters": n_parameters(fitted)}
     row |= {"seconds": round(taken, 2), "step": step, "settings": settings}
     row |= {"between": between(drawn)} if task == "ring" else {}
     print(row, flush=True)
