@@ -148,7 +148,7 @@ class _Watch:
 
 
 def log_prob(flow, X, block=10_000):
-    """Return log p(x) for each row of `X`, without gradients.
+    """Return log p(x) for each row of `X`, without gradients (eq. flow-density).
 
     Parameters
     ----------
@@ -303,7 +303,7 @@ def whitened(flow, gaussian):
 
 
 def flow_with_mixture_base(flow, prior):
-    """Return a flow with the same map and a mixture as its base.
+    """Return a flow with the same map and a mixture as its base (eq. flow-mixture-base).
 
     Parameters
     ----------
