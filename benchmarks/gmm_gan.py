@@ -329,7 +329,7 @@ def path_of(name):
     return CELLS / f"{name.replace('/', '--').replace(' ', '_')}.json"
 
 
-PASSES = (("factorial", 2000), ("variants", 1000), ("factorial", 4000))
+PASSES = (("factorial", 2000), ("factorial", 4000), ("variants", 1000))
 """Groups, and the step up to which each pass goes."""
 
 
