@@ -466,7 +466,7 @@ def write_record():
         **commit(),
         "seeds": sorted(found and groups["factorial"]["mixture decoder"]),
         "seconds": round(sum(r["looks"][-1]["cpu_seconds"] for r in all_runs), 1),
-        "seconds_are": "of the processor, without the measuring",
+        "seconds_are": "of the processor, measuring left out; other work shared the machine",
         "looks": LOOKS,
         "base": BASE,
         "beside": beside(),

@@ -1,26 +1,29 @@
 """The generator with a mixture inside: what it starts as, what moves, what a component means."""
 
 import copy
+from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from gmmlearn import datasets
+from gmmlearn import datasets, recorded
 from gmmlearn.deep.autoencoder import Autoencoder, fit_autoencoder, to_codes, to_pixels
 from gmmlearn.deep.gan import fit_gan
 from gmmlearn.deep.gmm_gan import (
     GMMGAN,
     fit_gmm_gan,
+    load_gmm_gan,
     make_gmm_gan,
     mixture_of_codes,
 )
 from gmmlearn.deep.mixture_game import score_term
 from gmmlearn.deep.networks import MLP
-from gmmlearn.deep.pixels import as_pixels
+from gmmlearn.deep.pixels import as_images, as_pixels
 from gmmlearn.deep.prior import MixturePrior
 from gmmlearn.deep.steering import Refiner
 from gmmlearn.deep.training import seeded
+from gmmlearn.metrics import precision_recall
 from gmmlearn.mixture import Mixture
 
 SHAPE, DIM, K = (1, 8, 8), 6, 5
@@ -265,6 +268,23 @@ def test_one_call_goes_from_pixels_to_pictures(pixels):
     assert made.selection.n_components == made.model.prior.n_components
     assert len(made.game.history["generator_loss"]) == 3
     assert not same(numbers(made.autoencoder.decoder), made.model.generator)
+
+
+def test_the_recorded_model_is_as_good_as_its_card_says():
+    model, card = load_gmm_gan("digits"), recorded.load("gmm_gan")["card"]
+    real = datasets.digits("test").X.reshape(-1, 64) / 16
+    drawn = as_images(model.sample(500, rng=1), (0, 16))
+    found = precision_recall(real, drawn.reshape(-1, 64) / 16)
+    assert found.precision == pytest.approx(card["measures"]["precision pixels"], abs=0.06)
+    assert found.recall == pytest.approx(card["measures"]["recall pixels"], abs=0.06)
+    k = int(model.prior.weights.argmax())
+    own = model.prior.responsibilities(model.encode(model.sample(200, component=k, rng=0)))[:, k]
+    assert own.mean() > 0.8
+    assert not model.training
+    size = (Path(recorded.__file__).parent / "gmm_gan_digits.safetensors").stat().st_size
+    assert size < 1e6
+    with pytest.raises(ValueError, match=r"name is 'faces'\. Use one of: digits"):
+        load_gmm_gan("faces")
 
 
 def test_nothing_passed_in_is_changed(autoencoder, mixture, pixels):
