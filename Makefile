@@ -6,7 +6,7 @@
 #   make serve      the book at http://127.0.0.1:8000, rebuilt and reloaded when a source changes
 #   make lab        JupyterLab, opened on the chapters (installs it first: some 30 packages)
 #   make zip        the built book as one file, _build/from-mixtures-to-images.zip
-#   make pdf        the book as _build/latex/book.pdf, where a LaTeX is installed
+#   make pdf        the book as _build/pdf/_build/latex/book.pdf, where a LaTeX is installed
 #   make clean      forget the built book (the environment in .venv stays)
 
 PYTHON ?= python3
