@@ -1,9 +1,13 @@
-"""axe-core on every built page, on a desk in light and on a phone in dark.
+"""axe-core on every built page, light and dark, on a desk and on a phone.
+
+In CI each page is read in all four windows; elsewhere in two, taken in turn, so that each page is
+read in both modes and on both devices.
 
 What axe calls serious or critical fails. Below that it reports of the upstream theme: a search
 box outside any landmark (rule "region", moderate).
 """
 
+import os
 from pathlib import Path
 
 import axe_playwright_python
@@ -22,7 +26,19 @@ def pages():
     return [f"{name}.html" for name in [*contents.pages(), "search"]]
 
 
-@pytest.fixture(scope="module", params=["light desk", "dark phone"])
+def visits():
+    """Return (window, page) of each reading, in the order of windows, which are opened once."""
+    windows = ["light desk", "dark phone", "dark desk", "light phone"]
+    turns = [windows, windows] if os.environ.get("CI") else [windows[:2], windows[2:]]
+    return [
+        pytest.param(window, page, id=f"{window}-{page}")
+        for window in windows
+        for i, page in enumerate(pages())
+        if window in turns[i % 2]
+    ]
+
+
+@pytest.fixture(scope="module")
 def window(request, browser):
     mode, device = request.param.split()
     size = {"width": 1280, "height": 900} if device == "desk" else {"width": 390, "height": 844}
@@ -32,7 +48,7 @@ def window(request, browser):
     context.close()
 
 
-@pytest.mark.parametrize("page", pages())
+@pytest.mark.parametrize(("window", "page"), visits(), indirect=["window"])
 def test_axe_finds_nothing_serious(window, page):
     window.goto((HTML / page).as_uri())
     window.wait_for_function(READY, timeout=20_000)

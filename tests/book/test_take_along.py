@@ -1,6 +1,7 @@
 """What readers take along: the zip, a notebook alone in a folder, and the server for authors."""
 
 import hashlib
+import json
 import os
 import shutil
 import socket
@@ -166,17 +167,42 @@ def test_button_downloads_the_notebook_from_the_disk(browser):
     window.close()
 
 
-def test_wheel_carries_what_notebooks_load(tmp_path):
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    """The package as pip installs it, in a folder of its own."""
+    folder, source = tmp_path_factory.mktemp("installed"), tmp_path_factory.mktemp("source")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(ROOT / name, source)
+    shutil.copytree(ROOT / "gmmlearn", source / "gmmlearn")
     command = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "--quiet",
-               "--wheel-dir", tmp_path, ROOT]  # fmt: skip
-    subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)
-    (wheel,) = tmp_path.glob("*.whl")
-    inside = set(zipfile.ZipFile(wheel).namelist())
-    package = ROOT / "gmmlearn"
+               "--wheel-dir", folder, source]  # fmt: skip
+    subprocess.run(command, check=True, capture_output=True, cwd=folder)
+    (wheel,) = folder.glob("*.whl")
+    with zipfile.ZipFile(wheel) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def test_wheel_carries_what_notebooks_load(installed):
     wanted = {
-        path.relative_to(ROOT).as_posix()
-        for path in package.rglob("*")
+        path.relative_to(ROOT)
+        for path in (ROOT / "gmmlearn").rglob("*")
         if path.suffix in {".py", ".json", ".safetensors"}
     }
-    assert any(name.endswith(".safetensors") for name in wanted)
-    assert wanted <= inside, f"not in the wheel: {sorted(wanted - inside)}"
+    assert any(path.suffix == ".safetensors" for path in wanted)
+    lost = sorted(path for path in wanted if not (installed / path).is_file())
+    assert not lost, f"not in the wheel: {lost}"
+
+
+def test_notebook_runs_alone_in_a_folder(installed, tmp_path):
+    """Chapter 4, which loads a record, with nothing of this repository in reach."""
+    name = inventory.chapters()[4].name
+    shutil.copy(HTML / "_sources" / "book" / name, tmp_path)
+    code = "import gmmlearn; print(gmmlearn.__file__)"
+    where = {**os.environ, "PYTHONPATH": str(installed)}
+    run = {"cwd": tmp_path, "env": where, "check": True, "capture_output": True, "text": True}
+    assert str(installed) in subprocess.run([sys.executable, "-c", code], **run).stdout
+    jupyter = [sys.executable, "-m", "jupyter", "nbconvert", "--to", "notebook", "--execute"]
+    subprocess.run([*jupyter, "--output", "run.ipynb", name], **run)
+    cells = json.loads((tmp_path / "run.ipynb").read_text("utf-8"))["cells"]
+    assert all(cell["execution_count"] for cell in cells if cell["cell_type"] == "code")
