@@ -17,6 +17,8 @@ def passes(answer):
         ([sample, density], "It is the other way round: given x, all inputs are known at once."),
         ([density, density], "To go back, a network needs coordinates that are not yet found."),
         ([1, 64], "That is one transform; there are several."),
+        ([density, density * 63], "Each coordinate takes a pass of its own, the first included."),
+        ([density, density * 65], "There are as many passes as coordinates, and none to begin."),
         ([sample, sample], "Given x, a network gives all its outputs in one pass."),
         ([density, 64], "The coordinates are found one by one in each transform, not in one."),
         ([density, density + 64], "The transforms are undone in turn: multiply, do not add."),
@@ -57,8 +59,10 @@ def _exponential_fault(value, x, m, s):
             norm.pdf(np.exp(x), m, s) * np.exp(x),
             "You went forward once more: the way back is not the map itself.",
         ),
+        (back * np.exp(-x), "The slope of the way back belongs to z = log x, not to x."),
         (np.log(back / x), "That is the logarithm of the density."),
         (unit / x, "Divide by s as well: you stretch twice, by s and by the exponential."),
+        (norm.pdf(np.log(x), m, s**2) / x, "Here s is the standard deviation: do not square it."),
         (norm.pdf(np.log(x), m, np.sqrt(s)) / x, "s is the standard deviation, not the variance."),
     ]
     return diagnose(value, back / x, "the density", mistakes)
@@ -100,11 +104,13 @@ def _back_fault(x, z, a, b):
         "The shift is added again; take it away.": (two + b) * np.exp(-a),
     }
     mistakes = [(np.column_stack([one, second]), text) for text, second in seconds.items()]
+    mistakes.append(((two - b) * np.exp(-a), "Return both coordinates of each point."))
     other = np.column_stack([(one - wrong_b) * np.exp(-wrong_a), two])
     asked = np.column_stack([one, (two - wrong_b) * np.exp(-wrong_a)])
     mistakes.append((other, "It is the first coordinate that stays as it is."))
     mistakes.append((asked, "Ask the network about the first coordinate, the one that is known."))
-    return diagnose(x, np.column_stack([one, (two - b) * np.exp(-a)]), "x", mistakes)
+    right = np.column_stack([one, (two - b) * np.exp(-a)])
+    return diagnose(x, right, "the array of points", mistakes)
 
 
 def _log_det_fault(value, z, a):
@@ -116,7 +122,7 @@ def _log_det_fault(value, z, a):
         (2 * a, "Only one of the two coordinates is stretched."),
         (np.zeros(len(z)), "The map does change volumes: one coordinate is stretched."),
     ]
-    return diagnose(value, a, "the log-determinants", mistakes)
+    return diagnose(value, a, "the array of log-determinants", mistakes)
 
 
 @exercise(
@@ -154,6 +160,16 @@ def _strays_fault(value, shares, distance, stretch):
         (gain(distance / 2), "The stretch is missing: distances are smaller among the z."),
         (gain(distance * stretch / 2), "Multiplied by the stretch? Going back to z divides."),
         (norm.cdf(quantiles + radius).sum(), "Take away what the modes hold themselves."),
+        (
+            (norm.cdf(shares + radius) - shares).sum(),
+            "A share is a probability: which quantile does it belong to?",
+        ),
+        (
+            norm.cdf(norm.ppf(shares.sum()) + radius) - shares.sum(),
+            "Widen each mode's set by itself, and add up afterwards.",
+        ),
+        (2 * gain(radius), "Each set is widened once: half the distance is counted already."),
+        (one_each.min(), "That is the gain of one mode: add up all of them."),
         (one_each, "That is one gain for each mode: add them up."),
         (one_each.mean(), "That is the mean over the modes, not the sum."),
         (

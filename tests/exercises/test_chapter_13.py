@@ -42,6 +42,10 @@ def strays(shares, distance, stretch, half=2.0, sign=1.0):
     return (norm.cdf(norm.ppf(shares) + sign * distance / (half * stretch)) - shares).sum()
 
 
+def strays_of_shares(shares, distance, stretch):
+    return (norm.cdf(shares + distance / (2 * stretch)) - shares).sum()
+
+
 def gains(shares, distance, stretch):
     return norm.cdf(norm.ppf(shares) + distance / (2 * stretch)) - shares
 
@@ -58,11 +62,15 @@ MISTAKES = [
     ("13-passes", [3, 3], "not yet found"),
     ("13-passes", [1, 64], "there are several"),
     ("13-passes", [192, 192], "all its outputs in one pass"),
+    ("13-passes", [3, 189], "the first included"),
+    ("13-passes", [3, 195], "none to begin"),
     ("13-passes", [3, 64], "one by one in each transform"),
     ("13-passes", [3, 67], "multiply, do not add"),
     ("13-passes", [3, 6], "undo a coupling"),
     ("13-passes", 192, "shape"),
     ("13-exp", lambda x, m, s: density(x, m, s) * x, "volume factor is missing"),
+    ("13-exp", lambda x, m, s: norm.pdf(np.log(x), m, s) * np.exp(-x), "not to x"),
+    ("13-exp", lambda x, m, s: density(x, m, s**2), "do not square"),
     ("13-exp", lambda x, m, s: density(x, m, s) * x**2, "slope of the map to x"),
     ("13-exp", lambda x, m, s: norm.pdf(x, m, s), "go back to z first"),
     ("13-exp", lambda x, m, s: norm.pdf(np.exp(x), m, s) * np.exp(x), "forward once more"),
@@ -75,6 +83,7 @@ MISTAKES = [
     ("13-coupling", without_exp, "You divide by a"),
     ("13-coupling", lambda z, n: back(z, n, sign=1.0), "sign of a"),
     ("13-coupling", lambda z, n: back(z, n, shift=1.0), "added again"),
+    ("13-coupling", lambda z, n: (back(z, n)[0][:, 1], back(z, n)[1]), "both coordinates"),
     ("13-coupling", other_half, "first coordinate that stays"),
     ("13-coupling", lambda z, n: back(z, n, first=1), "Ask the network"),
     ("13-coupling", lambda z, n: back(z, n)[0], "Return two things"),
@@ -83,6 +92,10 @@ MISTAKES = [
     ("13-coupling", with_log_det(np.sum), "not their sum"),
     ("13-coupling", with_log_det(lambda a: 2 * a), "Only one of the two"),
     ("13-coupling", with_log_det(lambda a: 0 * a), "does change volumes"),
+    ("13-strays", strays_of_shares, "which quantile"),
+    ("13-strays", lambda u, d, M: strays(u.sum(keepdims=True), d, M), "by itself"),
+    ("13-strays", lambda u, d, M: 2 * strays(u, d, M), "is widened once"),
+    ("13-strays", lambda u, d, M: gains(u, d, M).min(), "gain of one mode"),
     ("13-strays", lambda u, d, M: strays(u, d, M, half=1.0), "Half of it"),
     ("13-strays", lambda u, d, M: strays(u, d, 1.0), "stretch is missing"),
     ("13-strays", lambda u, d, M: strays(u, d, 1 / M), "Going back to z divides"),
