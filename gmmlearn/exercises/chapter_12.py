@@ -1,0 +1,212 @@
+"""Checkers for the exercises of chapter 12."""
+
+import numpy as np
+
+from gmmlearn.exercises import diagnose, exercise
+
+
+@exercise(
+    "12-use",
+    hint="in_use is exp of an information: the entropy of the shares, less what a picture leaves "
+    "open. Which share of the pictures leaves open one of two?",
+)
+def _use(answer):
+    shares, open_ = np.log(9.0), 4.0 / 9.0 * np.log(2.0)
+    expected = np.exp(shares - open_)
+    return diagnose(
+        answer,
+        expected,
+        "The number in use",
+        [
+            (9.0, "That counts the living: merged components do not do different work."),
+            (7.0, "That counts groups of pictures; but the groups have unequal shares."),
+            (5.0, "That counts only components of their own: a merged pair still does one's work."),
+            (10.0, "That is K: which component never gets a picture?"),
+            (shares - open_, "That is the information in nats: in_use is its exponential."),
+            (2.0 ** (shares - open_), "You mix units: e to the nats, or 2 to the bits."),
+            (np.exp(shares + open_), "What a picture leaves open is to be subtracted."),
+            (9.0 / 2.0, "Only pictures of merged pairs are undecided, not all: take the mean."),
+            (10.0 * 2.0**-0.4, "The dead component has no share: nine share the pictures."),
+        ],
+        rtol=0.005,
+    )
+
+
+def _softmax(logits):
+    shifted = np.exp(logits - logits.max())
+    return shifted / shifted.sum()
+
+
+@exercise(
+    "12-logits",
+    hint="Differentiate log sum_k pi_k N_k: responsibilities come out of the chain rule. What is "
+    "the derivative of log pi_k with respect to a_j, for k = j and for k different from j?",
+)
+def _logits(answer):
+    if not callable(answer):
+        return "Give a function of logits and component_log_prob."
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        n_samples, n_components = int(rng.integers(5, 9)), int(rng.integers(2, 5))
+        logits = rng.normal(size=n_components) + 2.0  # softmax does not care, exp alone would
+        component = 2.0 * rng.normal(size=(n_samples, n_components)) - 3.0
+        given = logits.copy(), component.copy()
+        value = answer(*given)
+        if not all(map(np.array_equal, given, (logits, component))):
+            return "Your function changes the arrays it is given."
+        fault = _logits_fault(value, logits, component)
+        if fault:
+            return fault
+    return None
+
+
+def _logits_fault(value, logits, component):
+    """Say what is wrong with a gradient of the mean log density."""
+
+    def height(a):
+        joint = component + np.log(_softmax(a))
+        return np.logaddexp.reduce(joint, axis=1).mean()
+
+    # Independent of the formula taught: central differences.
+    steps = 1e-5 * np.eye(len(logits))
+    expected = np.array([(height(logits + e) - height(logits - e)) / 2e-5 for e in steps])
+    weights = _softmax(logits)
+    joint = component + np.log(weights)
+    resp = np.exp(joint - np.logaddexp.reduce(joint, axis=1)[:, None])
+    blind = np.exp(component - np.logaddexp.reduce(component, axis=1)[:, None])
+    mean = resp.mean(axis=0)
+    mistakes = [
+        (mean, "That is EM's next weight: the gradient is zero where it equals the weight."),
+        (mean / weights, "That is the derivative by the weights, as if they were free: they are a "
+         "softmax of the logits."),
+        (mean / weights - 1.0, "That is the derivative by weights kept to a sum of one; the "
+         "logits' differs by a factor."),
+        (-expected, "The sign is wrong: a component that is asked more than its weight must rise."),
+        (len(component) * expected, "That is the sum over points, not their mean."),
+        (mean * (1.0 - weights), "When one logit rises, the other weights fall: their terms are "
+         "missing."),
+        (blind.mean(axis=0) - weights, "Your responsibilities leave out the weights."),
+        (mean - np.exp(logits), "The weights are a softmax of the logits, not their exponential."),
+        (resp - weights, "That is one row for each point: take their mean."),
+    ]  # fmt: skip
+    return diagnose(value, expected, "The gradient", mistakes, rtol=1e-5)
+
+
+@exercise(
+    "12-score",
+    hint="The derivative of log pi_k is a row: 1 at k, less all weights. Multiply it by the "
+    "value less the mean of the other values, and average over the draws.",
+)
+def _score(answer):
+    if not callable(answer):
+        return "Give a function of values, labels and weights."
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        n_samples, n_components = int(rng.integers(5, 9)), int(rng.integers(3, 5))
+        values = rng.normal(size=n_samples) + 3.0
+        labels = rng.integers(n_components, size=n_samples)
+        weights = rng.dirichlet(np.full(n_components, 3.0))
+        given = values.copy(), labels.copy(), weights.copy()
+        value = answer(*given)
+        if not all(map(np.array_equal, given, (values, labels, weights))):
+            return "Your function changes the arrays it is given."
+        fault = _score_fault(value, values, labels, weights)
+        if fault:
+            return fault
+    return None
+
+
+def _score_fault(value, values, labels, weights):
+    """Say what is wrong with a score term of the logits."""
+    n_samples, chosen = len(values), np.eye(len(weights))[labels]
+    score = chosen - weights
+    others = np.array([np.delete(values, n).mean() for n in range(n_samples)])
+    expected = (values - others) @ score / n_samples
+    own = (values - values.mean()) @ score / n_samples
+    mistakes = [
+        (values @ score / n_samples, "It is not centred: subtract the mean of the other values."),
+        (own, "Your baseline contains the sample's own value, which makes it biased: leave it "
+         "out."),
+        ((values - others) @ (chosen / weights) / n_samples, "That is the derivative by the "
+         "weights themselves: a logit moves all of them."),
+        (-expected, "The sign is wrong: the gradient points to larger values."),
+        (expected * n_samples, "That is the sum over draws, not their mean."),
+        ((others - values.mean()) @ score / n_samples, "You averaged the baseline: the value "
+         "itself is missing."),
+        (others @ score / n_samples, "You multiplied by the baseline alone."),
+        ((values - others)[:, None] * score, "That is one row for each draw: take their mean."),
+        (values @ score / n_samples - others @ chosen / n_samples, "The baseline multiplies the "
+         "whole derivative of log pi_k, the weights included."),
+    ]  # fmt: skip
+    return diagnose(value, expected, "The gradient", mistakes)
+
+
+@exercise(
+    "12-assign",
+    hint="With diagonal covariances D_k is a sum over features. It has the form (log of a ratio "
+    "of variances + variance ratio + squared distance over a variance - 1) / 2.",
+)
+def _assign(answer):
+    if not callable(answer):
+        return "Give a function of z_mean, z_log_var, weights, means and variances."
+    for seed in range(3):
+        rng = np.random.default_rng(seed)
+        n, k, d = int(rng.integers(4, 7)), int(rng.integers(2, 5)), int(rng.integers(2, 4))
+        parts = (
+            rng.normal(size=(n, d)),
+            rng.normal(size=(n, d)) - 0.5,
+            rng.dirichlet(np.full(k, 2.0)),
+            rng.normal(size=(k, d)),
+            rng.uniform(0.3, 2.0, size=(k, d)),
+        )
+        given = [part.copy() for part in parts]
+        value = answer(*given)
+        if not all(map(np.array_equal, given, parts)):
+            return "Your function changes the arrays it is given."
+        fault = _assign_fault(value, *parts)
+        if fault:
+            return fault
+    return None
+
+
+def _assign_fault(value, z_mean, z_log_var, weights, means, variances):
+    """Say what is wrong with the best q(component | x)."""
+    mean, var = z_mean[:, None], np.exp(z_log_var)[:, None]  # (N, 1, d)
+    squared = (mean - means) ** 2
+
+    def normalised(log_terms):
+        return np.exp(log_terms - np.logaddexp.reduce(log_terms, axis=1)[:, None])
+
+    def divergence(var):
+        terms = np.log(variances / var) + (var + squared) / variances - 1.0
+        return 0.5 * terms.sum(axis=2)
+
+    log_weights, right = np.log(weights), divergence(var)
+    reverse = 0.5 * (np.log(var / variances) + (variances + squared) / var - 1.0).sum(axis=2)
+    at_mean = -0.5 * (np.log(variances) + squared / variances).sum(axis=2)
+    log_terms = log_weights - right
+    distances = -0.5 * (squared / variances).sum(axis=2)
+    mistakes = [
+        (normalised(-right), "The weights are missing."),
+        (normalised(log_weights + at_mean), "Those are the responsibilities of the mean code: its "
+         "variance counts too."),
+        (normalised(log_weights - reverse), "The divergence is the wrong way round: it is q's from "
+         "the component."),
+        (normalised(log_weights + right), "The sign is wrong: a large divergence makes a component "
+         "unlikely."),
+        (normalised(log_weights - divergence(z_log_var[:, None] ** 2)), "z_log_var holds "
+         "logarithms: take their exponential."),
+        (normalised(log_weights - divergence(np.sqrt(var))), "You used standard deviations: "
+         "exp(z_log_var) is the variance."),
+        (normalised(log_weights - 2.0 * right), "The divergence is twice too large: where does the "
+         "factor one half stand?"),
+        (normalised(log_weights - right / z_mean.shape[1]), "Sum over features, do not average."),
+        (normalised(log_weights + distances), "The log variances are missing: a wide component is "
+         "less dense."),
+        (np.exp(log_terms), "Normalise: each row must sum to one."),
+        (log_terms, "Those are logarithms, and not normalised."),
+        (np.log(normalised(log_terms)), "Those are logarithms: return probabilities."),
+    ]  # fmt: skip
+    # The logarithm of a negative "variance" is no number; such mistakes are found by other remarks.
+    mistakes = [(wrong, remark) for wrong, remark in mistakes if np.isfinite(wrong).all()]
+    return diagnose(value, normalised(log_terms), "The matrix", mistakes)
