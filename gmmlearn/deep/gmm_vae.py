@@ -18,7 +18,7 @@ _BLOCK = 2048
 
 
 class MixtureTerms(NamedTuple):
-    """The three terms of the bound, nats for each picture."""
+    """The three terms of the bound, nats for each picture (eq. gmm-vae-terms)."""
 
     reconstruction_log_prob: torch.Tensor
     """log p(x given z), shape (B,)."""
@@ -39,7 +39,7 @@ class MixtureTerms(NamedTuple):
 
 
 def mixture_terms(model, x, rng=None):
-    """Return the terms of the bound of a VAE with a mixture prior, from one draw of each code.
+    """Return the bound's terms with a mixture prior, one draw of each code (eq. gmm-vae-terms).
 
     Given the code, the component's posterior is known exactly: its responsibilities. So nothing is
     lost, and `kl` equals what `autoencoder.elbo_terms` has for any prior.
@@ -102,7 +102,7 @@ def assign(model, pixels):
     """Return how likely each picture belongs to each component.
 
     It is the best q(component | x) that does not look at the code that was drawn: proportional to
-    pi_k exp(-KL(q(z | x) || N(mu_k, Sigma_k))).
+    pi_k exp(-KL(q(z | x) || N(mu_k, Sigma_k))) (eq. gmm-vae-assign).
 
     Parameters
     ----------
@@ -134,7 +134,7 @@ class ComponentUse(NamedTuple):
 
 
 def component_use(resp):
-    """Measure collapse: how many components do different work?
+    """Measure collapse: how many components do different work (eq. gmm-vae-use)?
 
     A component that died has no share of the pictures. Components that merged have shares, but each
     picture is divided between them: it does not say which is which. The information that component
@@ -252,7 +252,7 @@ def make_step(model, optimizer, warm_up=None):
 
 
 def fit_gmm_vae(model, pixels, n_steps=2000, batch_size=100, learning_rate=2e-3, warm_up=0, **loop):
-    """Train networks and mixture together by raising the bound, with Adam.
+    """Train networks and mixture together by raising the bound (eq. gmm-vae-bound), with Adam.
 
     Parameters
     ----------
@@ -283,7 +283,7 @@ def fit_gmm_vae(model, pixels, n_steps=2000, batch_size=100, learning_rate=2e-3,
 
     References
     ----------
-    jiang2017variational.
+    jiang2017variational; falck2021multifacet.
     """
     pixels = require_pixels(pixels, "pixels", at_least=2)
     mixture_terms(model, pixels[:2].to(model.pixel_log_var.device))

@@ -239,7 +239,7 @@ class MixturePrior(nn.Module):
         return factors
 
     def mean_and_covariance(self):
-        """Return the moments of the whole mixture.
+        """Return the moments of the whole mixture (eq. gmm-vae-moments).
 
         Returns
         -------
@@ -386,7 +386,7 @@ class MixturePrior(nn.Module):
         return self._place(labels, rng)
 
     def rsample(self, n_samples, rng=None):
-        """Draw points that gradients pass through.
+        """Draw points that gradients pass through (eq. gmm-vae-score).
 
         A point moves with the mean and the factor of its component, but which component it comes
         from jumps: no point has a gradient for the weights. `weight` has: multiply by it whatever
@@ -439,9 +439,9 @@ class MixturePrior(nn.Module):
         rng : torch Generator, int or None
             Source of randomness.
         how : {"score", "sum"}
-            "score": draw components, with a score term for the weights about
+            "score": draw components, with a score term for the weights (eq. gmm-vae-score) about
             the mean of the other values, which makes it less noisy. "sum": visit all components and
-            weigh them: K times the work, and no noise from the weights.
+            weigh them (eq. gmm-vae-sum): K times the work, and no noise from the weights.
 
         Returns
         -------
