@@ -289,13 +289,14 @@ def fit_gmm_vae(model, pixels, n_steps=2000, batch_size=100, learning_rate=2e-3,
     mixture_terms(model, pixels[:2].to(model.pixel_log_var.device))
     as_count(batch_size, "batch_size", at_least=2)
     n_steps = as_count(n_steps, "n_steps")
-    learning_rate, warm_up = as_positive(learning_rate, "learning_rate"), WarmUp(warm_up)
+    learning_rate = as_positive(learning_rate, "learning_rate")
+    weight = WarmUp(as_count(warm_up, "warm_up", at_least=0))
     learned = [parameter for parameter in model.parameters() if parameter.requires_grad]
     optimizer = torch.optim.Adam(learned, lr=learning_rate)
     return train(
-        make_step(model, optimizer, warm_up),
+        make_step(model, optimizer, weight),
         pixels,
-        modules={"model": model, "warm_up": warm_up},
+        modules={"model": model, "warm_up": weight},
         optimizers={"model": optimizer},
         schedulers={"model": torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)},
         n_steps=n_steps,
