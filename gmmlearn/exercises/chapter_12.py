@@ -24,6 +24,7 @@ def _use(answer):
             (10.0, "That is K: which component never gets a picture?"),
             (shares - open_, "That is the information in nats: in_use is its exponential."),
             (2.0 ** (shares - open_), "You mix units: e to the nats, or 2 to the bits."),
+            (shares, "That is the entropy of the shares alone, and in nats."),
             (np.exp(shares + open_), "What a picture leaves open is to be subtracted."),
             (9.0 / 2.0, "Only pictures of merged pairs are undecided, not all: take the mean."),
             (10.0 * 2.0**-0.4, "The dead component has no share: nine share the pictures."),
@@ -81,6 +82,8 @@ def _logits_fault(value, logits, component):
         (len(component) * expected, "That is the sum over points, not their mean."),
         (mean * (1.0 - weights), "When one logit rises, the other weights fall: their terms are "
          "missing."),
+        (resp.sum(axis=0) - weights, "You added responsibilities up: take their mean over points."),
+        (mean - logits, "Subtract the weights that belong to the logits, not the logits."),
         (blind.mean(axis=0) - weights, "Your responsibilities leave out the weights."),
         (mean - np.exp(logits), "The weights are a softmax of the logits, not their exponential."),
         (resp - weights, "That is one row a point: take their mean."),
@@ -123,6 +126,9 @@ def _score_fault(value, values, labels, weights):
          "weights themselves: a logit moves all of them."),
         (-expected, "The sign is wrong: the gradient points to larger values."),
         (expected * n_samples, "That is the sum over draws, not their mean."),
+        ((values - others * (n_samples - 1) / n_samples) @ score / n_samples, "The others are one "
+         "fewer than all: divide their sum by n - 1."),
+        ((values + others) @ score / n_samples, "Subtract the baseline, do not add it."),
         (others @ score / n_samples, "You multiplied by the baseline alone."),
         ((values - others)[:, None] * score, "That is one row a draw: take their mean."),
         (values @ score / n_samples - others @ chosen / n_samples, "The baseline multiplies the "
@@ -163,7 +169,7 @@ def _assign_fault(value, z_mean, z_log_var, weights, means, variances):
     def normalised(log_terms):
         return np.exp(log_terms - np.logaddexp.reduce(log_terms, axis=1)[:, None])
 
-    def divergence(var):
+    def divergence(var, variances=variances):
         terms = np.log(variances / var) + (var + squared) / variances - 1.0
         return 0.5 * terms.sum(axis=2)
 
@@ -172,8 +178,12 @@ def _assign_fault(value, z_mean, z_log_var, weights, means, variances):
     at_mean = -0.5 * (np.log(variances) + squared / variances).sum(axis=2)
     log_terms = log_weights - right
     distances = -0.5 * (squared / variances).sum(axis=2)
+    not_stds = "The components' variances are variances: take neither root nor square."
     mistakes = [
         (normalised(-right), "The weights are missing."),
+        (normalised(weights - right), "You added the weights themselves: add their logarithms."),
+        (normalised(log_weights - divergence(var, variances**2)), not_stds),
+        (normalised(log_weights - divergence(var, np.sqrt(variances))), not_stds),
         (normalised(log_weights + at_mean), "Those are the responsibilities of the mean code: its "
          "variance counts too."),
         (normalised(log_weights - reverse), "The divergence is the wrong way round: it is q's from "

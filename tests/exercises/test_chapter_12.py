@@ -69,6 +69,16 @@ def score_by_loop(values, labels, weights):
     return found / len(values)
 
 
+def divided_by_all(values, labels, weights):
+    others = (values.sum() - values) / len(values)
+    return (values - others) @ (np.eye(len(weights))[labels] - weights) / len(values)
+
+
+def added_baseline(values, labels, weights):
+    others = (values.sum() - values) / (len(values) - 1)
+    return (values + others) @ (np.eye(len(weights))[labels] - weights) / len(values)
+
+
 RIGHT = {
     "12-use": [IN_USE, 6.61, np.exp(np.log(9) - 4 / 9 * np.log(2))],
     "12-logits": [logits, logits_by_hand],
@@ -77,6 +87,14 @@ RIGHT = {
 }
 
 MISTAKES = [
+    ("12-use", np.log(9), "entropy of the shares alone"),
+    ("12-logits", lambda a, c: len(c) * logits(a, c) + (len(c) - 1) * softmax(a), "their mean"),
+    ("12-logits", lambda a, c: logits(a, c) + softmax(a) - a, "not the logits"),
+    ("12-score", divided_by_all, "fewer than all"),
+    ("12-score", added_baseline, "do not add"),
+    ("12-assign", lambda m, v, w, a, b: assign(m, v, np.exp(w), a, b), "add their logarithms"),
+    ("12-assign", lambda m, v, w, a, b: assign(m, v, w, a, b**2), "neither root nor square"),
+    ("12-assign", lambda m, v, w, a, b: assign(m, v, w, a, b**0.5), "neither root nor square"),
     ("12-use", 9, "counts the living"),
     ("12-use", 7, "unequal shares"),
     ("12-use", 5, "still does one's work"),
