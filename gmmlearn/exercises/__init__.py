@@ -58,7 +58,7 @@ class CheckResult:
         """Show nothing: the message is printed already."""
 
 
-def exercise(name, *, hint=""):
+def exercise(name, *, hint):
     """Register the decorated function as the checker of exercise `name`.
 
     Parameters
@@ -66,7 +66,7 @@ def exercise(name, *, hint=""):
     name : str
         Such as "03-gap".
     hint : str
-        Printed from the second wrong answer on. A test asks for one.
+        One or two sentences, printed from the second wrong answer on.
 
     Returns
     -------
