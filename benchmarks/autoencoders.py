@@ -4,7 +4,8 @@ An autoencoder and a VAE learn scikit-learn's 8 x 8 digits from each of five see
 drawn from three densities and decoded, and the pictures are measured against test digits as
 chapter 10 recommends. The VAEs also fill in hidden halves, beside chapter 7's mixture of pixels.
 All settings are chosen on validation digits, with a seed that is not used again; test digits have
-no say. Each finished part is kept in --folder, so that a run that was broken off goes on.
+no say. Each finished part is kept in --folder, so that a run that was broken off goes on; the
+record names the commit of each part.
 
     python benchmarks/autoencoders.py            # writes gmmlearn/recorded/autoencoders.json
     python benchmarks/autoencoders.py --dry-run  # only prints
@@ -276,10 +277,8 @@ def real_rows(data):
 
 
 def complete_halves(model, mixture, data, seed):
-    """Return squared errors of each picture's hidden half, by side and way of completing."""
-    x = data.pixels["test"][:N_COMPLETED]
-    truth = dequantise(data.images["test"], rng=7)[:N_COMPLETED]
-    pixels_mixture, rows = fit_pixels(data, 20, seed), []
+    """Return squared errors of each picture's hidden half, by side and way of the VAE."""
+    x, rows = data.pixels["test"][:N_COMPLETED], []
     narrow = StandardNormal(model.encode(x[:1])[0].shape[1])
     fitted = MixturePrior.from_mixture(mixture.mixture(), trainable=False).float()
     for side, hidden in HALVES.items():
@@ -293,17 +292,41 @@ def complete_halves(model, mixture, data, seed):
             "VAE, mixture, likeliest code": likeliest(model, x, mask, fitted, mixed),
             "VAE, encode and decode": iterate(model, data, x, mask),
         }
-        guesses = {
-            name: (as_images(y, LIMITS).reshape(-1, 64) + 0.5) / 17 for name, y in ways.items()
-        }
-        guesses["mixture of pixels"] = conditional_means(pixels_mixture, truth, hidden)
-        guesses["k nearest"] = nearest(data, truth, hidden)
-        for name, guess in guesses.items():
-            error = np.square(guess - truth)[:, hidden.ravel()].mean(axis=1)
-            row = {"side": side, "way": name, "seed": seed, "accepted": round(mixed.accepted, 3)}
-            rows.append(row | {"squared_error": [float(f"{e:.4g}") for e in error]})
-            print(side, name, f"{np.sqrt(error.mean()):.4f}", flush=True)
+        for way, y in ways.items():
+            guess = middles(as_images(y, LIMITS))
+            row = {"side": side, "way": way, "seed": seed, "accepted": round(mixed.accepted, 3)}
+            rows.append(row | squared_error(guess, data, hidden))
     return rows
+
+
+def complete_pixels(data, seed):
+    """Return the same of the ways without a network, which see the same grey levels."""
+    mixture, rows = fit_pixels(data, 20, seed), []
+    for side, hidden in HALVES.items():
+        guesses = {
+            "mixture of pixels": conditional_means(mixture, data, hidden),
+            "k nearest": nearest(data, hidden),
+        }
+        for way, guess in guesses.items():
+            row = {"side": side, "way": way, "seed": seed}
+            rows.append(row | squared_error(guess, data, hidden))
+            print(row, f"{np.sqrt(np.mean(rows[-1]['squared_error'])):.4f}", flush=True)
+    return {"completions": rows}
+
+
+def middles(images):
+    """Return flat pictures (N, 64) in [0, 1], each pixel in the middle of its grey level's bin."""
+    return (np.asarray(images).reshape(-1, 64) + 0.5) / 17
+
+
+def squared_error(guess, data, hidden):
+    """Return each picture's mean squared error over its hidden half, as a field of a row.
+
+    The target of every way is chapter 7's: test digits with noise within each grey level.
+    """
+    truth = dequantise(data.images["test"], rng=7)[:N_COMPLETED]
+    error = np.square(guess - truth)[:, hidden.ravel()].mean(axis=1)
+    return {"squared_error": [float(f"{e:.4g}") for e in error]}
 
 
 def likeliest(model, x, mask, prior, completion, n_steps=300):
@@ -335,24 +358,23 @@ def iterate(model, data, x, mask, n_rounds=50):
     return filled
 
 
-def conditional_means(mixture, truth, hidden):
-    """Return whole pictures, hidden pixels at their conditional mean."""
-    visible, whole = np.setdiff1d(INDEX, hidden), truth.copy()
-    for n, x in enumerate(truth):
-        given = mixture.condition(visible, x[visible])
-        whole[n, np.sort(hidden.ravel())] = given.weights @ given.means
-    return whole
+def conditional_means(mixture, data, hidden):
+    """Return whole pictures, hidden pixels at their conditional mean, within the grey levels."""
+    visible, whole = np.setdiff1d(INDEX, hidden), middles(data.images["test"][:N_COMPLETED])
+    for picture in whole:
+        given = mixture.condition(visible, picture[visible])
+        picture[np.sort(hidden.ravel())] = given.weights @ given.means
+    return whole.clip(*middles([[0] * 64, [16] * 64])[:, 0])
 
 
-def nearest(data, truth, hidden):
+def nearest(data, hidden):
     """Return the mean of the k nearest training pictures' hidden halves, k by validation."""
-    visible, hidden, whole = np.setdiff1d(INDEX, hidden), np.sort(hidden.ravel()), truth.copy()
-    train, tuning = (
-        dequantise(data.images[part], rng=rng) for part, rng in (("train", 0), ("validation", 7))
-    )
+    visible, hidden = np.setdiff1d(INDEX, hidden), np.sort(hidden.ravel())
+    train, tuning, whole = (middles(data.images[p]) for p in ("train", "validation", "test"))
+    whole = whole[:N_COMPLETED]
     fits = [KNeighborsRegressor(k).fit(train[:, visible], train[:, hidden]) for k in range(1, 16)]
     losses = [np.square(f.predict(tuning[:, visible]) - tuning[:, hidden]).mean() for f in fits]
-    whole[:, hidden] = fits[int(np.argmin(losses))].predict(truth[:, visible])
+    whole[:, hidden] = fits[int(np.argmin(losses))].predict(whole[:, visible])
     return whole
 
 
@@ -364,7 +386,7 @@ def kept(folder, name, compute):
     path = folder / f"{name}.json"
     if not path.exists():
         begin = perf_counter()
-        value = compute() | {"seconds": round(perf_counter() - begin, 1)}
+        value = compute() | {"seconds": round(perf_counter() - begin, 1)} | commit()
         path.with_suffix(".part").write_text(json.dumps(value), encoding="utf-8")
         path.with_suffix(".part").replace(path)
     return json.loads(path.read_text(encoding="utf-8"))
@@ -406,6 +428,12 @@ def main():
         kept(folder, f"seed_{seed}", lambda seed=seed: run_seed(data, seed, settings["chosen"]))
         for seed in SEEDS
     ]
+    simple = [
+        kept(folder, f"pixels_{seed}", lambda seed=seed: complete_pixels(data, seed))
+        for seed in SEEDS
+    ]
+    names = ("trials", "choice", "networks", "completions of pixels")
+    groups = dict(zip(names, (trials, [settings], parts, simple), strict=True))
     rows = [row for part in parts for row in part["rows"]]
     summarise(rows)
     record = {
@@ -426,7 +454,15 @@ def main():
         **commit(),
         "seeds": list(SEEDS),
         "tuning_seed": TUNING_SEED,
-        "seconds": round(sum(part["seconds"] for part in (*trials, settings, *parts)), 1),
+        "parts": {
+            name: {
+                "commits": sorted({part["commit"] for part in group}),
+                "changed": sorted({path for part in group for path in part["changed"]}),
+                "seconds": round(sum(part["seconds"] for part in group), 1),
+            }
+            for name, group in groups.items()
+        },
+        "seconds": round(sum(part["seconds"] for group in groups.values() for part in group), 1),
         "n_steps": N_STEPS,
         "width": WIDTH,
         "n_drawn": N_DRAWN,
@@ -435,7 +471,7 @@ def main():
         "tried": tried,
         "real": real_rows(data),
         "rows": rows,
-        "completions": [row for part in parts for row in part["completions"]],
+        "completions": [row for part in (*parts, *simple) for row in part["completions"]],
     }
     if not arguments.dry_run:
         path = ROOT / "gmmlearn" / "recorded" / "autoencoders.json"
