@@ -15,6 +15,7 @@ from inventory import chapters, figures, title
 from PIL import Image
 from sphinx import addnodes
 from sphinx.util.docutils import SphinxDirective
+from sphinx.util.nodes import make_refnode
 
 WIDTH = 600  # pixels; cards are at most half as wide on a page
 
@@ -41,14 +42,14 @@ class Gallery(SphinxDirective):
         page = f"book/{path.stem}"
         self.env.note_dependency(str(path))
         words = nodes.inline("", title(path))
-        heading = nodes.title("", "", self.link("doc", f"/{page}", words, explicit=True))
+        heading = nodes.title("", "", self.link("doc", f"/{page}", words))
         section = nodes.section("", heading, ids=[f"gallery-{number}"], names=[])
         cards = nodes.container(classes=["gallery"])
-        cards += [self.card(figure) for figure in figures(path)]
+        cards += [self.card(page, figure) for figure in figures(path)]
         section += addnodes.only("", cards, expr="html")
         return section
 
-    def card(self, figure):
+    def card(self, page, figure):
         """Return a figure, its number as a link, and its caption."""
         folder = Path(self.env.doctreedir).parent / "gallery"
         path = thumbnail(figure.png, folder)
@@ -57,19 +58,32 @@ class Gallery(SphinxDirective):
         card += nodes.image(uri=f"/{uri}", alt=figure.alt, classes=["dark-light"], loading="lazy")
         text = nodes.container()
         self.state.nested_parse(StringList([figure.caption], self.env.docname), 0, text)
-        number = self.link("numref", figure.name, nodes.literal("", figure.name), explicit=False)
+        number = self.link("figure-of-chapter", figure.name, nodes.inline("", figure.name), page)
         text[0].insert(0, [number, nodes.Text(". ")])
         card += text.children
         return card
 
-    def link(self, kind, target, words, explicit):
-        """Return a link that Sphinx resolves, or warns of."""
-        return addnodes.pending_xref("", words, refdomain="std", reftype=kind, reftarget=target,
-                                     refexplicit=explicit, refdoc=self.env.docname,
-                                     refwarn=True)  # fmt: skip
+    def link(self, kind, target, words, page=None):
+        """Return a link that is resolved later, or warned of."""
+        return addnodes.pending_xref("", words, refdomain="std" if page is None else "",
+                                     reftype=kind, reftarget=target, refexplicit=True, page=page,
+                                     refdoc=self.env.docname, refwarn=True)  # fmt: skip
+
+
+def number_figure(app, env, node, words):
+    """Return the link 'Figure 7.2'; Sphinx's own would read the whole chapter again for each."""
+    if node["reftype"] != "figure-of-chapter":
+        return None
+    page, name = node["page"], node["reftarget"]
+    number = env.toc_fignumbers.get(page, {}).get("figure", {}).get(name)
+    if number is None:
+        return None
+    text = nodes.Text(f"Figure {'.'.join(map(str, number))}")
+    return make_refnode(app.builder, node["refdoc"], page, name, text)
 
 
 def setup(app):
     """Register with Sphinx."""
     app.add_directive("gallery", Gallery)
+    app.connect("missing-reference", number_figure)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
