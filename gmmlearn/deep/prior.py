@@ -440,7 +440,7 @@ class MixturePrior(nn.Module):
             Source of randomness.
         how : {"score", "sum"}
             "score": draw components, with a score term for the weights (eq. gmm-vae-score) about
-            the mean of the other values, which makes it less noisy. "sum": visit all components and
+            the mean of the other values, mostly less noisy. "sum": visit all components and
             weigh them (eq. gmm-vae-sum): K times the work, and no noise from the weights.
 
         Returns
