@@ -231,7 +231,7 @@ def measure(task, budget, model, seed, chosen):
     usual = np.sort(nats)[len(nats) // 1000 :]
     row |= {"test": float(nats.mean()), "usual": float(usual.mean()), "worst": float(nats.min())}
     row |= {"validation": float(score), "parameters": n_parameters(fitted)}
-    row |= {"seconds": round(taken, 2), "step": step, "settings": settings}
+    row |= {"seconds": round(taken, 4), "step": step, "settings": settings}
     row |= {"between": between(drawn)} if task == "ring" else {}
     print(row, flush=True)
     return row
