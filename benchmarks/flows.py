@@ -1,4 +1,4 @@
-"""Hold mixtures against flows at equal numbers of parameters, by held-out nats (chapter 13).
+"""Hold mixtures against flows within the same budget of parameters, by held-out nats (chapter 13).
 
 Everything is chosen on validation data: the number of components, the flow's shape, its learning
 rate, and the step whose weights are kept. Test data are used once, for the numbers written here.
@@ -61,7 +61,7 @@ RATES = {2: (3e-3, 1e-2, 3e-2), 64: (1e-3, 3e-3, 1e-2)}
 MODELS = {
     "ring": ("mixture", "affine", "spline", "mixture base"),
     "spiral": ("mixture", "affine", "spline"),
-    "patches": ("mixture", "affine"),  # splines: four times as slow, and far behind in the trials
+    "patches": ("mixture", "affine"),  # splines: four times as slow, and behind in the trials
 }
 
 
