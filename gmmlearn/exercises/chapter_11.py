@@ -93,7 +93,10 @@ def _gap_fault(value, W, variance):
                 0.5 * (np.trace(P) - np.linalg.slogdet(P)[1]),
                 "Of the diagonal, logarithms are added, not the entries.",
             ),
-            (marginal, "That encoder has the posterior's own variances: others come nearer."),
+            (
+                marginal,
+                "You used the posterior's own variances: the best diagonal q has 1 / Lambda_jj.",
+            ),
             (hadamard(C), "The best variances come from the precision's diagonal."),
             (reverse, "That is the other divergence: the encoder's Gaussian stands first."),
             (hadamard(pixels), "That is about the pixels; the gap is about the codes."),
@@ -158,6 +161,10 @@ def _cost_fault(value, z, z_mean, z_log_var, prior):
             (
                 np.exp(log_q) * (log_q - log_p),
                 "The codes are drawn from q already: weigh nothing by its density.",
+            ),
+            (
+                -0.5 * (z_log_var + 1.0 + LOG_2PI).sum(axis=1) - log_p,
+                "That takes the mean of log q, unbiased too: here evaluate both densities at z.",
             ),
             (-log_p, "The encoder's own log density is missing."),
             (log_q, "The prior's log density is missing."),

@@ -54,6 +54,11 @@ def standard_cost(z, mean, log_var, prior):
     return 0.5 * (mean**2 + np.exp(log_var) - 1 - log_var).sum(axis=1)
 
 
+def entropy_cost(z, mean, log_var, prior):
+    entropy = 0.5 * (np.log(2 * np.pi * np.e) + np.asarray(log_var)).sum(axis=1)
+    return -entropy - prior.log_prob(z)
+
+
 def cost_by_components(z, mean, log_var, prior):
     joint = np.stack([prior.component(k).log_prob(z) for k in range(prior.n_components)], axis=1)
     return log_q(z, mean, log_var) - logsumexp(joint + np.log(prior.weights), axis=1)
@@ -104,7 +109,7 @@ MISTAKES = [
     ("11-gap", lambda W, v: gap(W, 1 / v), "Divide by"),
     ("11-gap", half_log_det, "diagonal is missing"),
     ("11-gap", lambda W, v: half_log_det(W, v, np.trace), "logarithms are added"),
-    ("11-gap", with_marginals, "others come nearer"),
+    ("11-gap", with_marginals, "posterior's own variances"),
     ("11-gap", lambda W, v: hadamard(np.linalg.inv(precision(W, v))), "precision's diagonal"),
     ("11-gap", other_way, "other divergence"),
     ("11-gap", lambda W, v: hadamard(W @ W.T + v * np.eye(len(W))), "about the pixels"),
@@ -127,6 +132,7 @@ MISTAKES = [
         lambda z, m, v, p: np.exp(log_q(z, m, v)) * cost(z, m, v, p),
         "weigh nothing",
     ),
+    ("11-cost", entropy_cost, "both densities at z"),
     ("11-cost", lambda z, m, v, p: -p.log_prob(z), "own log density is missing"),
     ("11-cost", lambda z, m, v, p: log_q(z, m, v), "prior's log density is missing"),
     ("11-cost", lambda z, m, v, p: log_q(z, m, v) - np.exp(p.log_prob(z)), "take its logarithm"),
