@@ -3,7 +3,7 @@
 "ring" and "grid": networks, data, losses, optimiser and batches are those of lin2018pacgan's code.
 Different are: far fewer steps (the code takes 400,000), and the networks move in turns, not at the
 same time. "lagging": small networks on a ring with wider modes, and a discriminator that learns ten
-times slower than the generator. Steps and seeds were fixed before these runs were made.
+times slower than the generator; "control": the same, alone, with twice as many samples. Steps and seeds were fixed before these runs were made.
 
     python benchmarks/gan.py             # runs every cell that is missing, then writes the record
     python benchmarks/gan.py --cells 2   # at most so many cells; the next call goes on
@@ -48,14 +48,17 @@ class Experiment(NamedTuple):
     rates: tuple
     betas: tuple
     n_seeds: int
+    packings: tuple = (1, 2, 4)
 
 
 EXPERIMENTS = {
     "ring": Experiment(ring, 0.01, False, 2000, 100, (1e-4, 1e-4), (0.8, 0.999), 3),
     "grid": Experiment(grid, 0.05, False, 1000, 100, (1e-4, 1e-4), (0.8, 0.999), 3),
     "lagging": Experiment(ring, 0.05, True, 2000, 128, (1e-3, 1e-4), (0.5, 0.99), 10),
+    # As many samples in a step as packs of two have.
+    "control": Experiment(ring, 0.05, True, 2000, 256, (1e-3, 1e-4), (0.5, 0.99), 5, (1,)),
 }
-PACKINGS, N_DATA, LATENT_DIM = (1, 2, 4), 100_000, 2
+N_DATA, LATENT_DIM = 100_000, 2
 EVERY, N_SAMPLES, N_DRAWN = 100, 2500, 500
 """Steps between two looks, samples judged at each, and samples of seed 0 kept to be drawn."""
 RECORD = ROOT / "gmmlearn" / "recorded" / "gan.json"
@@ -130,6 +133,7 @@ def write(cells):
         "versions": {"python": platform.python_version(), "numpy": np.__version__,
                      "torch": torch.__version__, "gmmlearn": gmmlearn.__version__},
         **commit(),
+        "seeds": {name: list(range(plan.n_seeds)) for name, plan in EXPERIMENTS.items()},
         "every": EVERY,
         "n_samples": N_SAMPLES,
         "n_data": N_DATA,
@@ -137,7 +141,7 @@ def write(cells):
             name: plan._replace(make=plan.make.__name__)._asdict()
             for name, plan in EXPERIMENTS.items()
         },
-        "cpu_seconds": round(sum(cell["cpu_seconds"] for cell in cells), 1),
+        "seconds": round(sum(cell["cpu_seconds"] for cell in cells), 1),
         "cells": sorted(cells, key=key),
     }  # fmt: skip
     waiting = RECORD.with_name(f"{RECORD.name}.{os.getpid()}")
@@ -170,7 +174,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--cells", type=int, default=10**6, help="at most so many cells")
     parser.add_argument("--data", choices=EXPERIMENTS, help="only this experiment")
-    parser.add_argument("--packing", type=int, choices=PACKINGS, help="only this packing")
+    parser.add_argument("--packing", type=int, help="only this packing")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     wanted = [
@@ -178,7 +182,7 @@ def main():
         for s in range(10)
         for name, plan in EXPERIMENTS.items()
         if s < plan.n_seeds
-        for p in PACKINGS
+        for p in plan.packings
     ]
     there = set(map(key, read()))
     only = arguments.data, arguments.packing
