@@ -45,6 +45,7 @@ FLOORS = [
         "deep.devices",
         "deep.elbo",
         "deep.prior",
+        "deep.ranks",
     },
     {"deep.running", "deep.steering"},
     {"deep.training"},

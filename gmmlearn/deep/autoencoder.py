@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from gmmlearn._validation import as_count, as_nonnegative, as_numbers, as_points, as_positive
+from gmmlearn.deep import ranks
 from gmmlearn.deep.elbo import ElboTerms, gaussian_kl, gaussian_log_prob, reparameterise
 from gmmlearn.deep.training import train
 
@@ -192,7 +193,10 @@ def fit_autoencoder(
     code_penalty = as_nonnegative(code_penalty, "code_penalty")
     _require_shape(model(_probe(model, pixels)), pixels)
 
-    def losses(x, rng):
+    ranks.require_shares(as_count(batch_size, "batch_size", at_least=2))
+
+    def losses(batch, rng):
+        x = ranks.share(batch)
         z = model.encode(x)
         error = (model.decode(z) - x).square().flatten(1).sum(dim=1).mean()
         length = z.square().sum(dim=1).mean()
@@ -255,11 +259,13 @@ def _fit(losses, model, pixels, n_steps, batch_size, learning_rate, loop):
         [p for p in model.parameters() if p.requires_grad], lr=learning_rate
     )
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, n_steps)
+    ranks.agree(model)
 
     def step(batch, rng):
         loss, report = losses(batch, rng)
         optimizer.zero_grad(set_to_none=True)
         loss.backward()
+        ranks.average_gradients(model)
         optimizer.step()
         return {name: value.detach() for name, value in report.items()}
 

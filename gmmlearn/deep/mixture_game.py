@@ -1,11 +1,14 @@
 """The game with a mixture inside: latent points from components, an anchor, further losses."""
 
 import torch
+from torch import nn
 from torch.nn import functional
 
 from gmmlearn._validation import as_count, as_nonnegative, as_points, as_positive
+from gmmlearn.deep import ranks
 from gmmlearn.deep.autoencoder import require_pixels
 from gmmlearn.deep.gan import Play, discriminator_step
+from gmmlearn.deep.prior import Draw
 from gmmlearn.deep.training import choose_device, train
 
 
@@ -42,7 +45,7 @@ def fit_gmm_gan(
     n_steps : int >= 1
         Turns: a step of the discriminator, then one of the generator.
     batch_size : int >= 2
-        Samples in a batch.
+        Samples in a batch, of all processes together.
     learning_rates : (float, float)
         Adam's, of generator and discriminator.
     prior_rate : float > 0
@@ -81,8 +84,10 @@ def fit_gmm_gan(
     X, rules = as_samples(X, "X"), Play(r1=as_nonnegative(r1, "r1"))
     n_steps, anchor = as_count(n_steps, "n_steps"), as_nonnegative(anchor, "anchor")
     batch_size = as_count(batch_size, "batch_size", at_least=2)
+    ranks.require_shares(batch_size)
     device = choose_device(device)
     model.to(device)
+    ranks.agree(model)
     learned = any(p.requires_grad for p in model.prior.parameters())
     if learned and anchor and model.encoder is None:
         raise ValueError("anchor needs the model's encoder. Pass one, or anchor=0.")
@@ -98,13 +103,12 @@ def fit_gmm_gan(
     schedulers = {k: line(adam, 1.0, 0.0, n_steps) for k, adam in optimizers.items() if decay}
     makers = {name: modules[name] for name in rates if name != "discriminator"}
     averaged = makers if average is not None else {}
+    maker, judge = ranks.together(_Maker(model)), ranks.together(model.discriminator)
 
-    def step(real, rng):
-        draw = model.prior.rsample(len(real), rng)
-        fake = model.generator(draw.z)
-        report = discriminator_step(
-            model.discriminator, optimizers["discriminator"], real, fake, rules
-        )
+    def step(batch, rng):
+        draw, fake = maker(len(batch), rng)
+        real = ranks.share(batch)
+        report = discriminator_step(judge, optimizers["discriminator"], real, fake, rules)
         losses, parts = _makers_losses(model, draw, fake, terms)
         loss = losses.mean()
         if learned:
@@ -147,8 +151,8 @@ def score_term(losses, weight):
     tensor ()
     """
     fixed = losses.detach()
-    # The others' mean makes it less noisy, and no less right.
-    others = (fixed.sum() - fixed) / max(len(fixed) - 1, 1)
+    # The others' mean, of all processes, makes it less noisy, and no less right.
+    others = (ranks.total(fixed.sum()) - fixed) / max(len(fixed) * ranks.n_ranks() - 1, 1)
     return ((weight - 1.0) * (fixed - others)).mean()
 
 
@@ -169,6 +173,19 @@ def as_samples(X, name):
         X = X.detach().cpu().numpy() if isinstance(X, torch.Tensor) else X
         return torch.as_tensor(as_points(X, name=name), dtype=torch.float32)
     return require_pixels(X, name)
+
+
+class _Maker(nn.Module):
+    """What makes samples: one draw for all processes, and the samples of this one's share."""
+
+    def __init__(self, model):
+        super().__init__()
+        self.prior, self.generator = model.prior, model.generator
+
+    def forward(self, n_samples, rng):
+        """Return the share's latent points and what the generator makes of them."""
+        draw = Draw(*map(ranks.share, self.prior.rsample(n_samples, rng)))
+        return draw, self.generator(draw.z)
 
 
 def _as_rates(learning_rates):

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from gmmlearn.deep import ranks
 from gmmlearn.deep.checkpoints import write_checkpoint
 
 
@@ -93,6 +94,8 @@ class Run:
             # A matrix of NaN has no Cholesky factor: then say so, not what came of it.
             self._require_finite(rows, self.n_done + len(rows))
             raise
+        # All processes see the same history, and stop together.
+        rows = [*ranks.mean(torch.stack(rows))]
         self._require_finite(rows, self.n_done + n_steps - 1)
         self.n_done += n_steps
         if bar is not None:
@@ -210,7 +213,9 @@ class Run:
         self.n_done = state["n_done"]
 
     def save(self, path, settings):
-        """Write the last good state to a file."""
+        """Write the last good state to a file; of several processes, the first one does."""
+        if not ranks.is_first():
+            return
         history = {name: torch.from_numpy(v) for name, v in self.history(self.n_done).items()}
         seconds = self.seconds_before + perf_counter() - self.began
         write_checkpoint(path, self.good | {"history": history, "seconds": seconds}, settings)

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 
 from gmmlearn._validation import as_count, as_level
+from gmmlearn.deep import ranks
 from gmmlearn.deep.batches import as_batch_size, as_data, describe_data, draw_batches
 from gmmlearn.deep.checkpoints import read_checkpoint
 from gmmlearn.deep.devices import choose_device, name_device, own_globals, seeded
@@ -202,7 +203,8 @@ def _bar(progress, n_steps, n_done):
     """Yield a bar if one is wanted and tqdm is there, or None."""
     if progress is None:
         progress = sys.stderr.isatty() and not _in_notebook()
-    bar = make_bar("Training", n_steps, unit="step", initial=n_done) if progress else None
+    shown = progress and ranks.is_first()
+    bar = make_bar("Training", n_steps, unit="step", initial=n_done) if shown else None
     with contextlib.nullcontext() if bar is None else bar:
         yield bar
 
