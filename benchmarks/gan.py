@@ -18,17 +18,16 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 
 import argparse
 import json
-import platform
 from collections.abc import Callable
 from time import process_time
 from typing import NamedTuple
 
 import numpy as np
 import torch
-from provenance import ROOT, commit, cpu_name
-from safetensors.numpy import load_file, save_file
+from provenance import RECORDED, alone, origin, write_record
+from safetensors.numpy import load_file, save
 
-import gmmlearn
+from gmmlearn._files import write_atomically
 from gmmlearn.datasets import grid, ring
 from gmmlearn.deep.gan import Play, discriminator_step, draw, generator_step
 from gmmlearn.deep.networks import MLP
@@ -62,8 +61,8 @@ EXPERIMENTS = {
 N_DATA, LATENT_DIM = 100_000, 2
 EVERY, N_SAMPLES, N_DRAWN = 100, 2500, 500
 """Steps between two looks, samples judged at each, and samples of seed 0 kept to be drawn."""
-RECORD = ROOT / "gmmlearn" / "recorded" / "gan.json"
-FRAMES = ROOT / "gmmlearn" / "recorded" / "gan_frames.safetensors"
+RECORD = RECORDED / "gan.json"
+FRAMES = RECORDED / "gan_frames.safetensors"
 
 
 def build(small, packing):
@@ -127,35 +126,27 @@ def read():
 
 def write(cells):
     """Write the record whole or not at all."""
-    origin = {
-        "script": "benchmarks/gan.py",
-        "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "threads": 1,
-                    "system": f"{platform.system()} {platform.machine()}"},
-        "versions": {"python": platform.python_version(), "numpy": np.__version__,
-                     "torch": torch.__version__, "gmmlearn": gmmlearn.__version__},
-        **commit(),
-        "seeds": {name: list(range(plan.n_seeds)) for name, plan in EXPERIMENTS.items()},
-        "every": EVERY,
-        "n_samples": N_SAMPLES,
-        "n_data": N_DATA,
-        "experiments": {
+    record = origin(
+        __file__,
+        "torch",
+        seeds={name: list(range(plan.n_seeds)) for name, plan in EXPERIMENTS.items()},
+        every=EVERY,
+        n_samples=N_SAMPLES,
+        n_data=N_DATA,
+        experiments={
             name: plan._replace(make=plan.make.__name__)._asdict()
             for name, plan in EXPERIMENTS.items()
         },
-        "seconds": round(sum(cell["cpu_seconds"] for cell in cells), 1),
-        "cells": sorted(cells, key=key),
-    }  # fmt: skip
-    waiting = RECORD.with_name(f"{RECORD.name}.{os.getpid()}")
-    waiting.write_text(json.dumps(origin, indent=1) + "\n", encoding="utf-8")
-    os.replace(waiting, RECORD)
+        seconds=round(sum(cell["cpu_seconds"] for cell in cells), 1),
+        cells=sorted(cells, key=key),
+    )
+    write_record(RECORD, record)
 
 
 def keep(name, frames):
     """Add samples to those that are drawn."""
     drawn = load_file(FRAMES) if FRAMES.exists() else {}
-    waiting = FRAMES.with_name(f"{FRAMES.name}.{os.getpid()}")
-    save_file(drawn | {name: frames}, waiting)
-    os.replace(waiting, FRAMES)
+    write_atomically(FRAMES, save(drawn | {name: frames}))
 
 
 def print_table(cells):
@@ -194,10 +185,10 @@ def main():
     ]
     for data, packing, seed in missing[: arguments.cells]:
         cell, frames = run(data, packing, seed)
-        # Read again: another process may have written meanwhile.
-        write([*read(), cell])
-        if seed == 0:
-            keep(f"{data} {packing}", frames)
+        with alone(RECORD):  # read again: another process may have written meanwhile
+            write([*read(), cell])
+            if seed == 0:
+                keep(f"{data} {packing}", frames)
         print(data, packing, seed, cell["cpu_seconds"], cell["high_quality"][-1], flush=True)
     print_table(read())
 

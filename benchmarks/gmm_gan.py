@@ -19,21 +19,19 @@ import argparse
 import fcntl
 import itertools
 import json
-import platform
 from functools import cache
 from time import perf_counter, process_time
 
 import measures
 import numpy as np
 import torch
-from provenance import ROOT, commit, cpu_name
+from provenance import RECORDED, ROOT, origin, write_record
 from safetensors.torch import load_file, save
 from scipy import stats
 
-import gmmlearn
 from gmmlearn import datasets, metrics
+from gmmlearn._files import write_atomically
 from gmmlearn.deep.autoencoder import Autoencoder, fit_autoencoder
-from gmmlearn.deep.checkpoints import write_atomically
 from gmmlearn.deep.features import load_judge
 from gmmlearn.deep.gan import fit_gan
 from gmmlearn.deep.gmm_gan import GMMGAN, fit_gmm_gan, mixture_of_codes
@@ -450,20 +448,15 @@ def card(result):
     }
 
 
-def write_record():
+def conclude():
     """Print the verdict and write everything that is there."""
     found = summary()
     groups = {group: results(group) for group in GROUPS}
-    weights = ROOT / "gmmlearn" / "recorded" / "gmm_gan_digits.safetensors"
+    weights = RECORDED / "gmm_gan_digits.safetensors"
     write_atomically(weights, (CELLS / "digits.safetensors").read_bytes())
     all_runs = [r for group in groups.values() for runs in group.values() for r in runs.values()]
     record = {
-        "script": "benchmarks/gmm_gan.py",
-        "machine": {"cpu": cpu_name(), "cores": os.cpu_count(), "threads": 1,
-                    "system": f"{platform.system()} {platform.machine()}"},
-        "versions": {"python": platform.python_version(), "numpy": np.__version__,
-                     "torch": torch.__version__, "gmmlearn": gmmlearn.__version__},
-        **commit(),
+        **origin(__file__, "torch"),
         "seeds": sorted(found and groups["factorial"]["mixture decoder"]),
         "seconds": round(sum(r["looks"][-1]["cpu_seconds"] for r in all_runs), 1),
         "seconds_are": "of the processor, measuring left out; other work shared the machine",
@@ -474,9 +467,8 @@ def write_record():
         "summary": found,
         "card": card(groups["factorial"]["mixture decoder"][0]),
         "runs": [{k: v for k, v in r.items() if k != "settings"} for r in all_runs],
-    }  # fmt: skip
-    path = ROOT / "gmmlearn" / "recorded" / "gmm_gan.json"
-    write_atomically(path, (json.dumps(record) + "\n").encode())
+    }
+    write_record(RECORDED / "gmm_gan.json", record, indent=None)
     for step, row in found["differences"].items():
         print(step, {m: row[m] for m in ("precision pixels", "recall pixels", "frechet")})
     print(found["speed"])
@@ -491,7 +483,7 @@ def main():
     torch.set_num_threads(1)
     CELLS.mkdir(parents=True, exist_ok=True)
     if arguments.what == "record":
-        write_record()
+        conclude()
     else:
         until = perf_counter() + 60 * arguments.minutes
         for group, stop_at in PASSES:

@@ -14,7 +14,7 @@ PACKAGE = Path(gmmlearn.__file__).parent
 # Floors of the package. A module may import modules of lower floors; a folder stands for all its
 # modules.
 FLOORS = [
-    {"_validation", "arrays", "attributes"},
+    {"_files", "_validation", "arrays", "attributes"},
     {"gaussian", "codes", "damage", "ensemble", "datasets", "plots", "potts", "recorded", "scenes"},
     {"mixture", "metrics", "texture", "words"},
     {"em", "scale_mixture"},

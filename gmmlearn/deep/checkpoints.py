@@ -6,13 +6,13 @@ and renamed: a run that is killed, at whatever moment, leaves the old file or th
 """
 
 import json
-import os
 from collections import Counter
-from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+
+from gmmlearn._files import write_atomically
 
 _FORMAT = "gmmlearn checkpoint 1"
 
@@ -74,29 +74,6 @@ def read_checkpoint(path, settings):
         raise ValueError(
             f"checkpoint {path} is cut short, or is another kind of file ({error}). {cure}"
         ) from None
-
-
-def write_atomically(path, content):
-    """Write bytes so that `path` holds either all of them or what it held before.
-
-    Parameters
-    ----------
-    path : str or Path
-    content : bytes
-    """
-    path = Path(path)
-    part = path.with_name(path.name + ".part")
-    with open(part, "wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())  # or a power cut could leave the new name with nothing in it
-    os.replace(part, path)
-    if os.name == "posix":
-        folder = os.open(path.parent, os.O_RDONLY)
-        try:
-            os.fsync(folder)  # makes the renaming itself last
-        finally:
-            os.close(folder)
 
 
 def _pack(value, place, tensors):

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional
 
 from gmmlearn._validation import as_count, as_nonnegative, as_positive
+from gmmlearn.deep.networks import apply_network, at_rest
 from gmmlearn.deep.training import choose_device, train
 
 KINDS = ("minimax", "non_saturating", "hinge")
@@ -387,31 +388,15 @@ def _require_logits(logits, name):
 
 def _require_fit(generator, discriminator, X, prior, packing, device):
     """Raise unless prior, generator, data and discriminator fit each other, tried on two packs."""
-    was = [(m, m.training) for net in (generator, discriminator) for m in net.modules()]
     z = prior.sample(2 * packing, rng=torch.Generator(device).manual_seed(0))
-    generator.eval(), discriminator.eval()  # so that no running mean moves
-    try:
-        with torch.no_grad():
-            fake = _tried(generator, z, "generator", f"latent_dim of the prior is {z.shape[1]}")
-            if fake.shape[1:] != tuple(np.shape(X)[1:]):
-                raise ValueError(
-                    f"generator makes samples of shape {tuple(fake.shape[1:])}, but those of X "
-                    f"have {tuple(np.shape(X)[1:])}. Make its output fit."
-                )
-            packs = pack(fake, packing)
-            hint = f"{packing} samples make a pack of shape {tuple(packs.shape[1:])}"
-            _tried(lambda x: _judge(discriminator, x), packs, "discriminator", hint)
-    finally:
-        for module, training in was:
-            module.training = training
-
-
-def _tried(network, x, name, hint):
-    """Return network(x), or say which network does not fit."""
-    try:
-        return network(x)
-    except RuntimeError as error:
-        raise ValueError(
-            f"{name} cannot take a batch of shape {tuple(x.shape)}: {hint}. Build it for that "
-            f"({error})."
-        ) from None
+    with at_rest(generator, discriminator):
+        hint = f"latent_dim of the prior is {z.shape[1]}"
+        fake = apply_network(generator, z, "generator", hint)
+        if fake.shape[1:] != tuple(np.shape(X)[1:]):
+            raise ValueError(
+                f"generator makes samples of shape {tuple(fake.shape[1:])}, but those of X "
+                f"have {tuple(np.shape(X)[1:])}. Make its output fit."
+            )
+        packs = pack(fake, packing)
+        hint = f"{packing} samples make a pack of shape {tuple(packs.shape[1:])}"
+        apply_network(lambda x: _judge(discriminator, x), packs, "discriminator", hint)

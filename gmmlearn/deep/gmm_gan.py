@@ -7,11 +7,11 @@ import torch
 from torch import nn
 
 from gmmlearn import recorded
+from gmmlearn._files import write_atomically
 from gmmlearn._validation import as_count, as_nonnegative, as_points
 from gmmlearn.deep.autoencoder import Autoencoder, fit_autoencoder, require_pixels, to_codes
-from gmmlearn.deep.checkpoints import write_atomically
 from gmmlearn.deep.mixture_game import as_samples, fit_gmm_gan
-from gmmlearn.deep.networks import MLP
+from gmmlearn.deep.networks import MLP, apply_network, at_rest
 from gmmlearn.deep.prior import MixturePrior, as_generator
 from gmmlearn.deep.training import Trained, seeded
 from gmmlearn.estimator import GaussianMixture
@@ -230,29 +230,23 @@ class GMMGAN(nn.Module):
         z = as_points(z, self.prior.latent_dim, name)
         return torch.as_tensor(z, dtype=self.prior.means.dtype, device=self._device)
 
-    @torch.no_grad()
     def _require_fit(self):
-        """Try all parts on two latent points, in evaluation mode: no running mean moves."""
+        """Try all parts on two latent points."""
         z, d = self.prior.sample(2, rng=0), self.prior.latent_dim
-        modes = [(module, module.training) for module in self.modules()]
-        self.eval()
-        try:
+        with at_rest(self):
             hint = f"the prior's points have latent_dim {d}"
-            fake = _tried(self.generator, z, "generator", hint)
+            fake = apply_network(self.generator, z, "generator", hint)
             hint = f"the generator's samples have shape {tuple(fake.shape[1:])}"
             for name, n_expected in (("discriminator", 1), ("encoder", d)):
                 network = getattr(self, name)
                 if network is None:
                     continue
-                n_found = _tried(network, fake, name, hint).numel() / 2
+                n_found = apply_network(network, fake, name, hint).numel() / 2
                 if n_found != n_expected:
                     raise ValueError(
                         f"{name} gives {n_found:g} numbers for each sample, expected {n_expected}: "
                         "one logit from a discriminator, latent_dim numbers from an encoder."
                     )
-        finally:
-            for module, training in modes:
-                module.training = training
 
 
 def mixture_of_codes(
@@ -361,16 +355,6 @@ def load_gmm_gan(name="digits"):
             MLP(shape, latent_dim),
         )
     return model.load(weights).eval()
-
-
-def _tried(network, x, name, hint):
-    """Return network(x), or say that the network does not fit."""
-    try:
-        return network(x)
-    except RuntimeError as error:
-        raise ValueError(
-            f"{name} cannot take what it is given: {hint}. Build it for that ({error})."
-        ) from None
 
 
 @torch.no_grad()

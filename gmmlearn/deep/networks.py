@@ -7,6 +7,7 @@ layer has no activation, unless `squash` is asked for.
 
 import itertools
 import math
+from contextlib import contextmanager
 
 import torch
 from torch import nn
@@ -173,6 +174,57 @@ def start_weights(network, activation):
         gain = 1.0 if place in (0, len(layers) - 1) else inner_gain
         nn.init.normal_(layer.weight, std=gain / math.sqrt(_n_terms(layer)))
         nn.init.zeros_(layer.bias)
+
+
+@contextmanager
+def at_rest(*networks):
+    """Hold networks in evaluation mode and without gradients, so that a trial changes nothing.
+
+    Parameters
+    ----------
+    *networks : nn.Module
+        Every part goes back to the mode that it had: no running mean moves meanwhile.
+    """
+    modes = [(part, part.training) for network in networks for part in network.modules()]
+    for network in networks:
+        network.eval()
+    try:
+        with torch.no_grad():
+            yield
+    finally:
+        for part, training in modes:
+            part.training = training
+
+
+def apply_network(network, x, name, hint):
+    """Apply a network, or say that it does not fit.
+
+    Parameters
+    ----------
+    network : callable
+    x : tensor (B, ...)
+        What it is tried on.
+    name : str
+        What the network is called in the error.
+    hint : str
+        Where the shape comes from, such as "latent_dim of the prior is 2".
+
+    Returns
+    -------
+    tensor
+
+    Raises
+    ------
+    ValueError
+        If the network cannot take a batch of this shape.
+    """
+    try:
+        return network(x)
+    except RuntimeError as error:
+        raise ValueError(
+            f"{name} cannot take a batch of shape {tuple(x.shape)}: {hint}. Build it for that "
+            f"({error})."
+        ) from None
 
 
 def _n_terms(layer):
