@@ -17,20 +17,13 @@ import os
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import argparse
-import json
-import platform
-import tempfile
 import warnings
-from pathlib import Path
-from time import perf_counter
 
 import numpy as np
-import sklearn
 import torch
-from provenance import commit, cpu_name
+from provenance import RECORDED, Kept, origin, write_record
 from sklearn.neighbors import KNeighborsRegressor
 
-import gmmlearn
 from gmmlearn import GaussianMixture, metrics
 from gmmlearn.collapse import CollapsedComponentWarning
 from gmmlearn.datasets import dequantise, digits
@@ -53,7 +46,6 @@ from gmmlearn.em import fit_em, start_mixture
 from gmmlearn.gaussian import Gaussian
 from gmmlearn.mixture import Mixture
 
-ROOT = Path(__file__).resolve().parents[1]
 LIMITS = (0, 16)
 TUNING_SEED, SEEDS = 100, (0, 1, 2, 3, 4)
 N_STEPS, WIDTH = 2500, 128
@@ -381,17 +373,6 @@ def nearest(data, hidden):
 # ----------------------------------------------------------------------------------- the record
 
 
-def kept(folder, name, compute):
-    """Return what `compute` returns, from the folder if it is there."""
-    path = folder / f"{name}.json"
-    if not path.exists():
-        begin = perf_counter()
-        value = compute() | {"seconds": round(perf_counter() - begin, 1)} | commit()
-        path.with_suffix(".part").write_text(json.dumps(value), encoding="utf-8")
-        path.with_suffix(".part").replace(path)
-    return json.loads(path.read_text(encoding="utf-8"))
-
-
 def summarise(rows):
     """Print each model's measures, mean and standard deviation over seeds."""
     names = ("frechet", "precision", "recall", "ratio", "contrast", "pixel_ratio")
@@ -409,76 +390,48 @@ def main():
     """Choose, run each seed, print, write the record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dry-run", action="store_true", help="print, write nothing")
-    parser.add_argument("--folder", type=Path, help="where finished parts are kept")
+    parser.add_argument("--folder", help="where finished parts are kept")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     # With forty components some collapse: their held-out nats say so, and they are not chosen.
     warnings.simplefilter("ignore", CollapsedComponentWarning)
-    folder = arguments.folder or Path(tempfile.mkdtemp())
-    folder.mkdir(parents=True, exist_ok=True)
-    data = Data()
+    kept, data = Kept(arguments.folder), Data()
     trials = [
-        kept(folder, f"{name}_{d}", lambda run=run, d=d: run(data, d))
+        kept(f"try_{name}_{d}", run, data, d)
         for name, run in (("vae", try_vaes), ("autoencoder", try_autoencoder))
         for d in LATENT_DIMS
     ]
     tried = [row for trial in trials for row in trial["tried"]]
-    settings = kept(folder, "chosen", lambda: choose(data, tried))
-    parts = [
-        kept(folder, f"seed_{seed}", lambda seed=seed: run_seed(data, seed, settings["chosen"]))
-        for seed in SEEDS
-    ]
-    simple = [
-        kept(folder, f"pixels_{seed}", lambda seed=seed: complete_pixels(data, seed))
-        for seed in SEEDS
-    ]
-    names = ("trials", "choice", "networks", "completions of pixels")
-    groups = dict(zip(names, (trials, [settings], parts, simple), strict=True))
+    chosen = kept("chosen", choose, data, tried)["chosen"]
+    parts = [kept(f"seed_{seed}", run_seed, data, seed, chosen) for seed in SEEDS]
+    simple = [kept(f"pixels_{seed}", complete_pixels, data, seed) for seed in SEEDS]
     rows = [row for part in parts for row in part["rows"]]
     summarise(rows)
-    record = {
-        "script": "benchmarks/autoencoders.py",
-        "machine": {
-            "cpu": cpu_name(),
-            "cores": os.cpu_count(),
-            "system": f"{platform.system()} {platform.machine()}",
+    record = origin(
+        __file__,
+        *("torch", "scikit-learn"),
+        device="cpu, one thread",
+        seeds=list(SEEDS),
+        tuning_seed=TUNING_SEED,
+        parts={
+            "trials": kept.origin("try_"),
+            "choice": kept.origin("chosen"),
+            "networks": kept.origin("seed_"),
+            "completions of pixels": kept.origin("pixels_"),
         },
-        "device": "cpu, one thread",
-        "versions": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "torch": torch.__version__,
-            "scikit-learn": sklearn.__version__,
-            "gmmlearn": gmmlearn.__version__,
-        },
-        **commit(),
-        "seeds": list(SEEDS),
-        "tuning_seed": TUNING_SEED,
-        "parts": {
-            name: {
-                "commits": sorted({part["commit"] for part in group}),
-                "changed": sorted({path for part in group for path in part["changed"]}),
-                "seconds": round(sum(part["seconds"] for part in group), 1),
-            }
-            for name, group in groups.items()
-        },
-        "seconds": round(sum(part["seconds"] for group in groups.values() for part in group), 1),
-        "n_steps": N_STEPS,
-        "width": WIDTH,
-        "n_drawn": N_DRAWN,
-        "n_sets": N_SETS,
-        "chosen": settings["chosen"],
-        "tried": tried,
-        "real": real_rows(data),
-        "rows": rows,
-        "completions": [row for part in (*parts, *simple) for row in part["completions"]],
-    }
+        seconds=kept.origin()["seconds"],
+        n_steps=N_STEPS,
+        width=WIDTH,
+        n_drawn=N_DRAWN,
+        n_sets=N_SETS,
+        chosen=chosen,
+        tried=tried,
+        real=real_rows(data),
+        rows=rows,
+        completions=[row for part in (*parts, *simple) for row in part["completions"]],
+    )
     if not arguments.dry_run:
-        path = ROOT / "gmmlearn" / "recorded" / "autoencoders.json"
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        part.replace(path)
-        print(f"wrote {path.relative_to(ROOT)}, {record['seconds']} s of work")
+        write_record(RECORDED / "autoencoders.json", record)
 
 
 if __name__ == "__main__":

@@ -24,6 +24,7 @@ import dask.array  # noqa: E402
 import numpy as np  # noqa: E402
 from dask.distributed import Client, LocalCluster  # noqa: E402
 from em import environment  # noqa: E402
+from provenance import RECORDED, write_record  # noqa: E402
 
 from gmmlearn import GaussianMixture  # noqa: E402
 
@@ -133,7 +134,7 @@ def main():
     }
     record["differ"]["lower_bound_"] = abs(mixture.lower_bound_ - whole.lower_bound_)
     record["differ"]["score"] = abs(record["score"] - whole.score(X))
-    record = {**environment(), "script": "benchmarks/dask_em.py", "workers": N_WORKERS, **record}
+    record = {**environment(__file__), "workers": N_WORKERS, **record}
     record |= {"threads": 1, "iterations": N_ITER}
     record["versions"]["dask"] = dask.__version__
     record["size"] = [record.pop("n_samples"), N_FEATURES, N_COMPONENTS]
@@ -142,10 +143,7 @@ def main():
     assert record["data_mib"] > N_WORKERS * LIMIT_MIB or arguments.no_write
     assert max(record["differ"].values()) < 1e-8
     if not arguments.no_write:
-        path = Path(__file__).resolve().parents[1] / "gmmlearn" / "recorded" / "dask.json"
-        partial = path.with_suffix(".part")
-        partial.write_text(json.dumps(record, indent=1) + "\n")
-        partial.replace(path)
+        write_record(RECORDED / "dask.json", record)
 
 
 if __name__ == "__main__":

@@ -10,17 +10,16 @@ scikit-learn on the same card, by em_card.py.
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 import tracemalloc
 import warnings
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import numpy as np
+from provenance import RECORDED, origin, write_record
 from sklearn.mixture import GaussianMixture as Reference
 from threadpoolctl import threadpool_limits
 
@@ -188,50 +187,18 @@ def cards():
     return found["device"], found["rows"]
 
 
-def environment():
-    """Return machine, versions and seed."""
-    versions = {"python": platform.python_version()}
-    for package in ("numpy", "scipy", "scikit-learn", "pomegranate", "torch"):
-        try:
-            versions[package] = version(package)
-        except PackageNotFoundError:
-            versions[package] = "not installed"
-    return {
-        "script": "benchmarks/em.py",
-        "machine": {
-            "cpu": cpu_name(),
-            "cores": os.cpu_count(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-        "versions": versions,
-        "commit": commit(),
-        "seed": SEED,
-        "iterations": N_ITER,
-        "threads": threads(),
-        "load_average": os.getloadavg(),
-        "product_gflops": product_rate() / 1e9,
-        "date": time.strftime("%Y-%m-%d"),
-    }
-
-
-def commit():
-    """Return the commit that was measured, with a plus if files differ from it."""
-    git = ["git", "-C", str(Path(__file__).parent)]
-    try:
-        name = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, check=True)
-        changed = subprocess.run([*git, "diff", "--quiet", "HEAD"], check=False).returncode
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return name.stdout.decode().strip() + "+" * bool(changed)
-
-
-def cpu_name():
-    """Return what the processor calls itself."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        return next(line.split(":")[1].strip() for line in lines if line.startswith("model name"))
-    except (OSError, StopIteration):
-        return platform.processor()
+def environment(script=__file__):
+    """Return what the record begins with: machine, versions and seed."""
+    return origin(
+        script,
+        *("scipy", "scikit-learn", "pomegranate", "torch"),
+        seed=SEED,
+        iterations=N_ITER,
+        threads=threads(),
+        load_average=os.getloadavg(),
+        product_gflops=product_rate() / 1e9,
+        date=time.strftime("%Y-%m-%d"),
+    )
 
 
 def print_row(row):
@@ -280,9 +247,7 @@ def main():
         print(f"  scikit-learn {row['ratio']:6.1f}x  {limits}")
     record["seconds"] = time.perf_counter() - began
     if not arguments.no_write:
-        path = Path(__file__).resolve().parents[1] / "gmmlearn" / "recorded" / "em.json"
-        path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(record, indent=1) + "\n")
+        write_record(RECORDED / "em.json", record)
 
 
 if __name__ == "__main__":

@@ -15,29 +15,22 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 
 import argparse
 import cProfile
-import json
-import platform
 import pstats
 import warnings
 from functools import partial
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-import scipy
-import sklearn
-from provenance import commit, cpu_name
+from provenance import RECORDED, origin, write_record
 from scipy.linalg import solve_triangular
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.mixture import GaussianMixture
 from threadpoolctl import threadpool_info
 
-import gmmlearn
 from gmmlearn._validation import as_points
 from gmmlearn.em import fit_em, start_mixture
 from gmmlearn.mixture import Mixture
 
-ROOT = Path(__file__).resolve().parents[1]
 SEED = 0
 REG_COVAR = 1e-6
 # (n_samples, n_features, n_components, iterations n, repeats)
@@ -168,31 +161,13 @@ def pieces(X, start):
     return {way: float(f"{np.median(values):.4g}") for way, values in timed.items()}
 
 
-def origin():
-    """Return where the numbers come from."""
-    return {
-        "script": "benchmarks/em_lesson.py",
-        "machine": {
-            "cpu": cpu_name(),
-            "cores": os.cpu_count(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-        "blas": [
-            {key: pool[key] for key in ("internal_api", "version", "num_threads")}
-            for pool in threadpool_info()
-            if pool["user_api"] == "blas"
-        ],
-        "versions": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "scipy": scipy.__version__,
-            "scikit-learn": sklearn.__version__,
-            "gmmlearn": gmmlearn.__version__,
-        },
-        **commit(),
-        "seed": SEED,
-        "reg_covar": REG_COVAR,
-    }
+def blas():
+    """Return which libraries of linear algebra are in use, and their threads."""
+    return [
+        {key: pool[key] for key in ("internal_api", "version", "num_threads")}
+        for pool in threadpool_info()
+        if pool["user_api"] == "blas"
+    ]
 
 
 def main():
@@ -215,11 +190,17 @@ def main():
         for side in PREPARE:
             shares = ", ".join(f"{part} {share:.0%}" for part, share in row[side]["parts"].items())
             print(f"    {side}: {shares}; {row[side]['calls']} calls")
-    record = origin() | {"seconds": round(perf_counter() - begin, 1), "rows": rows}
+    record = origin(
+        __file__,
+        *("scipy", "scikit-learn"),
+        blas=blas(),
+        seed=SEED,
+        reg_covar=REG_COVAR,
+        seconds=round(perf_counter() - begin, 1),
+        rows=rows,
+    )
     if not arguments.dry_run:
-        path = ROOT / "gmmlearn" / "recorded" / "em_lesson.json"
-        path.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        print(f"wrote {path.relative_to(ROOT)} after {record['seconds']} s")
+        write_record(RECORDED / "em_lesson.json", record)
 
 
 if __name__ == "__main__":

@@ -11,23 +11,17 @@ Seconds are the processor's: others may use the machine.
 
 import argparse
 import json
-import os
-import platform
 import warnings
 from functools import partial
-from importlib.metadata import version
 from itertools import product
-from pathlib import Path
 from time import process_time
 
 import numpy as np
-import sklearn
 import torch
 import zuko
-from provenance import commit, cpu_name
+from provenance import RECORDED, alone, origin, write_record
 from sklearn.exceptions import ConvergenceWarning
 
-import gmmlearn
 from gmmlearn import datasets
 from gmmlearn.deep import flows
 from gmmlearn.deep.budgets import largest_within, mixture_parameters, n_parameters
@@ -38,8 +32,7 @@ from gmmlearn.gaussian import Gaussian, whiten
 from gmmlearn.mixture import Mixture
 from gmmlearn.patches import extract_patches
 
-ROOT = Path(__file__).resolve().parents[1]
-RECORD = ROOT / "gmmlearn" / "recorded" / "flows.json"
+RECORD = RECORDED / "flows.json"
 RING_STD, SPIRAL_STD, TURNS = 0.05, 0.12, 1.5
 CHECK_EVERY = 100
 # A mode ends at this many standard deviations: of two features, e^{-12.5} lies beyond.
@@ -237,31 +230,6 @@ def measure(task, budget, model, seed, chosen):
     return row
 
 
-def origin():
-    """Return where the numbers come from."""
-    return {
-        "script": "benchmarks/flows.py",
-        "machine": {
-            "cpu": cpu_name(),
-            "cores": os.cpu_count(),
-            "threads": torch.get_num_threads(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-        "versions": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "scikit-learn": sklearn.__version__,
-            "torch": torch.__version__,
-            "zuko": version("zuko"),
-            "gmmlearn": gmmlearn.__version__,
-        },
-        **commit(),
-        "seeds": SEEDS,
-        "ring_std": RING_STD,
-        "reach": REACH,
-    }
-
-
 def label(row):
     """Return what tells a row from the others."""
     told = {key: row.get(key) for key in ("data", "budget", "model", "seed")}
@@ -290,12 +258,16 @@ def compare(task, budget, model, seed):
 
 def add(name, row):
     """Write one more row; it takes the place of an earlier one with the same keys."""
-    record = read()  # only now: another part may have been written meanwhile
-    record[name] = keep(record.get(name, []), row)
-    seconds = sum(
-        r.get("seconds") or 0.0 for r in [*record.get("rows", []), *record.get("tried", [])]
-    )
-    write(record | origin() | {"seconds": round(seconds, 1), "plan": TASKS})
+    libraries = "scikit-learn", "torch", "zuko"
+    source = origin(__file__, *libraries, seeds=SEEDS, ring_std=RING_STD, reach=REACH)
+    with alone(RECORD):
+        record = read()  # only now: another part may have been written meanwhile
+        record[name] = keep(record.get(name, []), row)
+        seconds = sum(
+            r.get("seconds") or 0.0 for r in [*record.get("rows", []), *record.get("tried", [])]
+        )
+        more = {"seconds": round(seconds, 1), "plan": TASKS}
+        write_record(RECORD, record | source | more)
 
 
 def main():
@@ -338,14 +310,6 @@ def by_validation(row):
 def read():
     """Return the record so far."""
     return json.loads(RECORD.read_text(encoding="utf-8")) if RECORD.exists() else {}
-
-
-def write(record):
-    """Write the record in one go."""
-    fresh = RECORD.with_suffix(f".{os.getpid()}.new")
-    fresh.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    fresh.replace(RECORD)
-    print(f"wrote {RECORD.relative_to(ROOT)}")
 
 
 if __name__ == "__main__":

@@ -17,21 +17,14 @@ import os
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import argparse
-import json
-import platform
-import tempfile
 import warnings
-from pathlib import Path
-from time import perf_counter
 
 import numpy as np
-import sklearn
 import torch
-from provenance import commit, cpu_name
+from provenance import RECORDED, Kept, origin, write_record
 from sklearn.cluster import KMeans
 from sklearn.decomposition import PCA
 
-import gmmlearn
 from gmmlearn import GaussianMixture
 from gmmlearn.datasets import digits, mnist
 from gmmlearn.deep.autoencoder import (
@@ -49,7 +42,6 @@ from gmmlearn.deep.prior import MixturePrior
 from gmmlearn.deep.training import seeded
 from gmmlearn.metrics import clustering_accuracy
 
-ROOT = Path(__file__).resolve().parents[1]
 K, SEEDS, MNIST_SEEDS = 10, tuple(range(10)), (0, 1, 2)
 TUNING_SEED, TUNING_SEEDS = 100, (101, 102, 103)
 LATENT_DIMS, PIXEL_STDS, MNIST_STDS = (6, 10, 16), (0.15, 0.2, 0.25), (0.2, 0.3, 0.4)
@@ -228,50 +220,6 @@ def large_digits(kept, latent_dim):
     }
 
 
-def origin():
-    """Return where the numbers come from."""
-    return {
-        "script": "benchmarks/gmm_vae.py",
-        "machine": {
-            "cpu": cpu_name(),
-            "cores": os.cpu_count(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-        "versions": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "scikit-learn": sklearn.__version__,
-            "torch": torch.__version__,
-            "gmmlearn": gmmlearn.__version__,
-        },
-        **commit(),
-        "seeds": SEEDS,
-        "tuning_seeds": [TUNING_SEED, *TUNING_SEEDS],
-        "n_components": K,
-        "small": SMALL,
-        "large": LARGE,
-        "em": EM,
-    }
-
-
-def keep_in(folder):
-    """Return a function that computes a part, or reads it if it is there."""
-
-    def kept(key, function, *arguments):
-        path = Path(folder) / f"{key}.json"
-        if not path.exists():
-            begin = perf_counter()
-            value = function(*arguments)
-            part = {"value": value, "seconds": round(perf_counter() - begin, 1)}
-            partial = path.with_suffix(".partial")
-            partial.write_text(json.dumps(part), encoding="utf-8")
-            partial.replace(path)
-            print(key, part, flush=True)
-        return json.loads(path.read_text(encoding="utf-8"))["value"]
-
-    return kept
-
-
 def main():
     """Measure, print, write the record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -280,18 +228,21 @@ def main():
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    with tempfile.TemporaryDirectory() as scratch:
-        folder = Path(arguments.folder or scratch)
-        folder.mkdir(parents=True, exist_ok=True)
-        numbers = measure(keep_in(folder))
-        seconds = sum(json.loads(p.read_text())["seconds"] for p in folder.glob("*.json"))
-    record = origin() | {"seconds": round(seconds, 1)} | numbers
+    kept = Kept(arguments.folder)
+    numbers = measure(kept)
+    record = origin(
+        __file__,
+        *("scikit-learn", "torch"),
+        seeds=SEEDS,
+        tuning_seeds=[TUNING_SEED, *TUNING_SEEDS],
+        n_components=K,
+        small=SMALL,
+        large=LARGE,
+        em=EM,
+        seconds=kept.origin()["seconds"],
+    )
     if not arguments.dry_run:
-        path = ROOT / "gmmlearn" / "recorded" / "gmm_vae.json"
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        partial.replace(path)
-        print(f"wrote {path.relative_to(ROOT)} after {record['seconds']} s")
+        write_record(RECORDED / "gmm_vae.json", record | numbers)
 
 
 if __name__ == "__main__":

@@ -14,26 +14,22 @@ import os
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import argparse
-import json
-import platform
-from pathlib import Path
 from time import perf_counter, process_time
 
 import numpy as np
 import torch
-from provenance import commit, cpu_name
+from provenance import RECORDED, origin, rounded, write_record
 from safetensors.numpy import save
 from sklearn.decomposition import PCA
 from sklearn.metrics import confusion_matrix
 from torch.nn import functional
 
-import gmmlearn
+from gmmlearn._files import write_atomically
 from gmmlearn.datasets import digits
 from gmmlearn.deep.features import PLANS, Judge
 from gmmlearn.metrics import agreement
 from gmmlearn.scenes import make_scenes
 
-ROOT = Path(__file__).resolve().parents[1]
 # Pictures of these seeds are used here and nowhere else.
 SCENE_SEEDS = {"train": 1001, "validation": 1002, "test": 1003}
 N_SCENES = {"train": 20_000, "validation": 3_000, "test": 5_000}
@@ -196,39 +192,6 @@ def weights_of(judge):
     return {key: tensor.numpy() for key, tensor in judge.state_dict().items()}
 
 
-def rounded(value):
-    """Return `value` with all floats in it at five digits."""
-    if isinstance(value, float):
-        return float(f"{value:.5g}")
-    if isinstance(value, dict):
-        return {key: rounded(one) for key, one in value.items()}
-    return [rounded(one) for one in value] if isinstance(value, list) else value
-
-
-def write(path, content):
-    """Write a file whole or not at all."""
-    waiting = path.with_name(path.name + ".part")
-    waiting.write_bytes(content)
-    os.replace(waiting, path)
-    print(f"wrote {path.relative_to(ROOT)}, {len(content):,} bytes")
-
-
-def origin():
-    """Return where the numbers come from."""
-    versions = {"python": platform.python_version(), "numpy": np.__version__}
-    return {
-        "script": "benchmarks/judges.py",
-        "machine": {
-            "cpu": cpu_name(),
-            "cores": os.cpu_count(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-        "versions": versions | {"torch": torch.__version__, "gmmlearn": gmmlearn.__version__},
-        **commit(),
-        "seed": {"digits": list(DIGIT_SEEDS), "scenes": SCENE_SEEDS},
-    }
-
-
 def choose(name):
     """Train a judge from each seed, and return the best on validation with all that is recorded."""
     parts = load(name)
@@ -253,8 +216,9 @@ def main():
     parser.add_argument("--dry-run", action="store_true", help="print, write nothing")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    begin, busy, folder = perf_counter(), process_time(), ROOT / "gmmlearn" / "recorded"
-    record = origin()
+    begin, busy = perf_counter(), process_time()
+    seeds = {"digits": list(DIGIT_SEEDS), "scenes": SCENE_SEEDS}
+    record = origin(__file__, "torch", seed=seeds)
     for name in PLANS:
         judge, record[name] = choose(name)
         for kind, answers in record[name]["accuracy"].items():
@@ -264,11 +228,11 @@ def main():
             ]
             print(f"{name}, {kind}: {', '.join(shares)}", flush=True)
         if not arguments.dry_run:
-            write(folder / f"judge_{name}.safetensors", save(weights_of(judge)))
+            write_atomically(RECORDED / f"judge_{name}.safetensors", save(weights_of(judge)))
     record["seconds"] = round(perf_counter() - begin, 1)
     record["cpu_seconds"] = round(process_time() - busy, 1)
     if not arguments.dry_run:
-        write(folder / "judges.json", (json.dumps(rounded(record), indent=1) + "\n").encode())
+        write_record(RECORDED / "judges.json", rounded(record))
 
 
 if __name__ == "__main__":

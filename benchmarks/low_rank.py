@@ -19,18 +19,16 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 
 import argparse
 import itertools
-import json
 import tracemalloc
 import warnings
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-from em_lesson import origin
+from em_lesson import blas
+from provenance import RECORDED, origin, write_record
 
 from gmmlearn import GaussianMixture, datasets
 
-ROOT = Path(__file__).resolve().parents[1]
 SEEDS = (1, 2, 3)
 SHARES = (0.01, 0.03, 0.1, 0.2, 0.4)
 SIZES = (1, 5, 10, 20)
@@ -231,18 +229,19 @@ def main():
     arguments = parser.parse_args()
     warnings.simplefilter("ignore")
     begin = perf_counter()
-    record = {"small": small_digits()}
-    folder = os.environ.get("GMMLEARN_DATA")
-    record["large"] = large_digits(folder) if folder else "not measured"
-    head = origin() | {"script": "benchmarks/low_rank.py", "seeds": [0, *SEEDS]}
-    head.pop("reg_covar")
-    record = head | {"seconds": round(perf_counter() - begin, 1)} | record
+    small, folder = small_digits(), os.environ.get("GMMLEARN_DATA")
+    large = large_digits(folder) if folder else "not measured"
+    record = origin(
+        __file__,
+        *("scipy", "scikit-learn"),
+        blas=blas(),
+        seeds=[0, *SEEDS],
+        seconds=round(perf_counter() - begin, 1),
+        small=small,
+        large=large,
+    )
     if not arguments.dry_run:
-        path = ROOT / "gmmlearn" / "recorded" / "low_rank.json"
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        partial.replace(path)
-        print(f"wrote {path.relative_to(ROOT)} after {record['seconds']} s")
+        write_record(RECORDED / "low_rank.json", record)
 
 
 if __name__ == "__main__":

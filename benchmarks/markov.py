@@ -19,19 +19,14 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 
 import argparse
 import json
-import platform
 import warnings
-from pathlib import Path
 from time import perf_counter, process_time
 
 import numpy as np
-import scipy
-import sklearn
-from provenance import commit, cpu_name
+from provenance import RECORDED, origin, rounded, write_record
 from scipy.linalg import helmert
 from sklearn.exceptions import ConvergenceWarning
 
-import gmmlearn
 from gmmlearn import GaussianMixture, datasets
 from gmmlearn.estimator import CollapsedComponentWarning
 from gmmlearn.gaussian import Gaussian
@@ -42,7 +37,6 @@ from gmmlearn.restoration import denoise
 from gmmlearn.scale_mixture import fit_scale_mixture
 from gmmlearn.texture import fit_field
 
-ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("china", "flower")
 SEEDS = (0, 1, 2)
 
@@ -334,29 +328,6 @@ def choose(rows, name):
     return best
 
 
-def origin():
-    """Return where the numbers come from."""
-    versions = {"python": platform.python_version(), "numpy": np.__version__}
-    versions |= {"scipy": scipy.__version__, "scikit-learn": sklearn.__version__}
-    machine = {"cpu": cpu_name(), "cores": os.cpu_count()}
-    return {
-        "script": "benchmarks/markov.py",
-        "machine": machine | {"system": f"{platform.system()} {platform.machine()}"},
-        "versions": versions | {"gmmlearn": gmmlearn.__version__},
-        **commit(),
-        "seed": list(SEEDS),
-    }
-
-
-def rounded(value):
-    """Return `value` with all floats in it at five digits."""
-    if isinstance(value, float):
-        return float(f"{value:.5g}")
-    if isinstance(value, dict):
-        return {key: rounded(one) for key, one in value.items()}
-    return [rounded(one) for one in value] if isinstance(value, list) else value
-
-
 PARTS = {
     "restoration": lambda: {name: measure_restorations(name) for name in NAMES},
     "segmentation": measure_segmentations,
@@ -374,11 +345,11 @@ def main():
     warnings.simplefilter("ignore", ConvergenceWarning)
     # The flower's background is almost one colour, and wanted as a component.
     warnings.simplefilter("ignore", CollapsedComponentWarning)
-    path = ROOT / "gmmlearn" / "recorded" / "markov.json"
+    path = RECORDED / "markov.json"
     record = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
     before = {"commit": record.get("commit"), "cpu_seconds": record.get("cpu_seconds")}
     measured = record.get("measured", {part: before for part in PARTS if part in record})
-    begin, source = perf_counter(), origin()
+    begin, source = perf_counter(), origin(__file__, "scipy", "scikit-learn", seed=list(SEEDS))
     for part in arguments.parts:
         start = process_time()
         record[part] = PARTS[part]()
@@ -386,11 +357,7 @@ def main():
         measured[part] = {"commit": source["commit"], "cpu_seconds": spent}
     record |= source | {"measured": measured, "seconds": perf_counter() - begin}
     if not arguments.dry_run:
-        partial = path.with_suffix(".partial")
-        partial.write_text(json.dumps(rounded(record), indent=1) + "\n", encoding="utf-8")
-        partial.replace(path)  # whole or not at all
-        print(f"wrote {path.relative_to(ROOT)}")
-    print(f"{record['seconds']:.0f} s")
+        write_record(path, rounded(record))
 
 
 if __name__ == "__main__":

@@ -15,24 +15,17 @@ import os
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import argparse
-import json
-import platform
-from pathlib import Path
 from time import perf_counter
 
 import numpy as np
-import scipy
-import sklearn
-from provenance import commit, cpu_name
+from provenance import RECORDED, origin, write_record
 
-import gmmlearn
 from gmmlearn import datasets, metrics
 from gmmlearn.datasets import Labelled
 from gmmlearn.em import fit_em, start_mixture
 from gmmlearn.gaussian import Gaussian
 from gmmlearn.mixture import Mixture
 
-ROOT = Path(__file__).resolve().parents[1]
 N_SPLITS, N_REAL = 40, 400
 SIZES = (50, 100, 200, 300)
 N_AXES, N_COMPONENTS, SHARE, N_BINS = 20, 20, 0.2, 20
@@ -135,28 +128,6 @@ def rows(values):
     return found
 
 
-def origin():
-    """Return where the numbers come from."""
-    import torch
-
-    return {
-        "script": "benchmarks/measures.py",
-        "machine": {"cpu": cpu_name(), "system": f"{platform.system()} {platform.machine()}"},
-        "versions": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "scipy": scipy.__version__,
-            "scikit-learn": sklearn.__version__,
-            "torch": torch.__version__,
-            "gmmlearn": gmmlearn.__version__,
-        },
-        **commit(),
-        "seed": list(range(N_SPLITS)),
-        "n_real": N_REAL,
-        "n_bins": N_BINS,
-    }
-
-
 def main():
     """Examine, print a table, write the record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -170,13 +141,17 @@ def main():
                 f"{row['space']:7} {row['sampler']:15} {row['measure']:10} {row['median']:9.3g} "
                 f"[{row['low']:.3g}, {row['high']:.3g}]{' sees' if row['sees'] else ''}"
             )
-    record = origin() | {"seconds": round(perf_counter() - begin, 1), "rows": table}
+    record = origin(
+        __file__,
+        *("scipy", "scikit-learn", "torch"),
+        seed=list(range(N_SPLITS)),
+        n_real=N_REAL,
+        n_bins=N_BINS,
+        seconds=round(perf_counter() - begin, 1),
+        rows=table,
+    )
     if not arguments.dry_run:
-        path = ROOT / "gmmlearn" / "recorded" / "measures.json"
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(record) + "\n", encoding="utf-8")
-        part.replace(path)
-        print(f"wrote {path.relative_to(ROOT)} after {record['seconds']} s")
+        write_record(RECORDED / "measures.json", record, indent=None)
 
 
 if __name__ == "__main__":

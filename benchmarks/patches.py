@@ -17,17 +17,12 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 
 import argparse
 import itertools
-import json
-import platform
 from functools import partial
 from pathlib import Path
 from time import process_time
 
 import numpy as np
-import pywt
-import scipy
-import skimage
-from provenance import commit, cpu_name
+from provenance import RECORDED, origin, write_record
 from safetensors.numpy import save_file
 from scipy.ndimage import gaussian_filter
 from skimage.metrics import structural_similarity
@@ -38,14 +33,12 @@ from skimage.restoration import (
     inpaint_biharmonic,
 )
 
-import gmmlearn
 from gmmlearn import damage, datasets
 from gmmlearn.inpainting import inpaint, smooth_fill
 from gmmlearn.mixture import Mixture
 from gmmlearn.patches import learn_patch_prior, load_patch_prior
 from gmmlearn.restoration import adapt, denoise, posterior_mean
 
-ROOT = Path(__file__).resolve().parents[1]
 NAMES = ("china", "flower")
 OTHER = {"china": "flower", "flower": "china"}
 LEVELS = (15, 25, 50)
@@ -288,9 +281,9 @@ def learn():
             "weights": prior.weights.astype("f4"),
             "factors": np.ascontiguousarray(lower, "f2"),
         }
-        path = ROOT / "gmmlearn" / "recorded" / f"patches_{name}.safetensors"
+        path = RECORDED / f"patches_{name}.safetensors"
         save_file(stored, path)
-        print(f"wrote {path.relative_to(ROOT)}, {path.stat().st_size / 1e3:.0f} kB", flush=True)
+        print(f"wrote {path.name}, {path.stat().st_size / 1e3:.0f} kB", flush=True)
 
 
 PARTS = {
@@ -305,47 +298,22 @@ PARTS |= {"tuning": measure_tuning, "steps": measure_steps, "components": measur
 PARTS |= {"holes": measure_holes, "speed": measure_speed}
 
 
-def origin():
-    """Return where the numbers come from."""
-    return {
-        "script": "benchmarks/patches.py",
-        "machine": {
-            "cpu": cpu_name(),
-            "cores": os.cpu_count(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-        "versions": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "scipy": scipy.__version__,
-            "scikit-image": skimage.__version__,
-            "PyWavelets": pywt.__version__,
-            "gmmlearn": gmmlearn.__version__,
-        },
-        **commit(),
-        "seed": SEEDS,
-        "n_components": N_COMPONENTS,
-    }
-
-
 def main():
     """Measure everything, print tables, write the record."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--dry-run", action="store_true", help="print, write nothing")
     parser.add_argument("--learn", action="store_true", help="learn the priors, nothing else")
     parser.add_argument("--only", choices=PARTS, nargs="+", default=list(PARTS), help="some parts")
-    parser.add_argument("--to", type=Path, default=ROOT / "gmmlearn/recorded/patches.json")
+    parser.add_argument("--to", type=Path, default=RECORDED / "patches.json")
     arguments = parser.parse_args()
     if arguments.learn:
         return learn()
-    begin, record = process_time(), origin()
+    begin, libraries = process_time(), ("scipy", "scikit-image", "PyWavelets")
+    record = origin(__file__, *libraries, seed=SEEDS, n_components=N_COMPONENTS)
     record |= {part: PARTS[part]() for part in arguments.only}
     record["seconds"] = round(process_time() - begin, 1)
     if not arguments.dry_run:
-        unfinished = arguments.to.with_suffix(".partial")
-        unfinished.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        unfinished.replace(arguments.to)
-        print(f"wrote {arguments.to.name} after {record['seconds']} CPU-seconds")
+        write_record(arguments.to, record)
 
 
 if __name__ == "__main__":

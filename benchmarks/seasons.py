@@ -15,19 +15,14 @@ import os
 os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS="1")
 
 import argparse
-import json
-import platform
 import warnings
 from itertools import product
-from pathlib import Path
 from time import perf_counter, process_time
 
 import numpy as np
-import sklearn
-from provenance import commit, cpu_name
+from provenance import RECORDED, origin, write_record
 from sklearn.exceptions import ConvergenceWarning
 
-import gmmlearn
 from gmmlearn.deep.features import load_judge
 from gmmlearn.metrics import (
     mean_pairwise_distance,
@@ -37,7 +32,6 @@ from gmmlearn.metrics import (
 from gmmlearn.painter import ATTRIBUTES, Painter, circle
 from gmmlearn.scenes import SEASONS, TIMES, describe, make_scenes, sample_labels
 
-ROOT = Path(__file__).resolve().parents[1]
 SEEDS = (11, 12, 13)
 N_TEST, N_DRAWS, N_SENTENCES = 4000, 60, 480
 # Scenes to learn from, components, and what starts pure.
@@ -160,30 +154,10 @@ def main():
                 f" {part['nearest_ratio']:6.2f}",
                 flush=True,
             )
-    record = {
-        "script": "benchmarks/seasons.py",
-        "machine": {
-            "cpu": cpu_name(),
-            "cores": os.cpu_count(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-        "versions": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "scikit-learn": sklearn.__version__,
-            "gmmlearn": gmmlearn.__version__,
-        },
-        **commit(),
-        "seed": SEEDS,
-        "seconds": round(perf_counter() - begin, 1),
-        "rows": rows,
-    }
+    seconds = round(perf_counter() - begin, 1)
+    record = origin(__file__, "scikit-learn", seed=SEEDS, seconds=seconds, rows=rows)
     if not arguments.dry_run:
-        path = ROOT / "gmmlearn" / "recorded" / "seasons.json"
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-        part.replace(path)
-        print(f"wrote {path.relative_to(ROOT)} after {record['seconds']} s")
+        write_record(RECORDED / "seasons.json", record)
 
 
 if __name__ == "__main__":

@@ -19,23 +19,18 @@ os.environ.update(OMP_NUM_THREADS="1", OPENBLAS_NUM_THREADS="1", MKL_NUM_THREADS
 
 import argparse
 import json
-import platform
-from pathlib import Path
 from time import perf_counter, process_time
 
 import numpy as np
 import torch
-from provenance import commit, cpu_name
+from provenance import RECORDED, origin, write_record
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-import gmmlearn
 from gmmlearn.datasets import digits
-from gmmlearn.deep.checkpoints import write_atomically
 from gmmlearn.deep.networks import MLP, ConvDecoder, ConvEncoder
 from gmmlearn.deep.pixels import as_pixels
 from gmmlearn.deep.training import _derive, seeded, train
 
-ROOT = Path(__file__).resolve().parents[1]
 SEED, BATCH_SIZE, DECAY, BLOCK = 0, 100, 0.999, 100
 
 
@@ -178,31 +173,19 @@ def measure(name, make, n_blocks, n_blocks_of_switches):
 
 def write(row, seconds):
     """Put a row into the record, written whole or not at all."""
-    path = ROOT / "gmmlearn" / "recorded" / "training.json"
+    path = RECORDED / "training.json"
     rows = json.loads(path.read_text(encoding="utf-8"))["rows"] if path.exists() else []
     rows = [one for one in rows if one["case"] != row["case"]] + [row | {"seconds": seconds}]
-    record = {
-        "script": "benchmarks/training.py",
-        "machine": {
-            "cpu": cpu_name(),
-            "cores": os.cpu_count(),
-            "system": f"{platform.system()} {platform.machine()}",
-        },
-        "threads": 1,
-        "versions": {
-            "python": platform.python_version(),
-            "numpy": np.__version__,
-            "torch": torch.__version__,
-            "gmmlearn": gmmlearn.__version__,
-        },
-        **commit(),
-        "seed": SEED,
-        "batch_size": BATCH_SIZE,
-        "seconds": round(sum(one["seconds"] for one in rows), 1),
-        "rows": rows,
-    }
-    write_atomically(path, (json.dumps(record, indent=1) + "\n").encode())
-    print(f"wrote {path.relative_to(ROOT)}")
+    record = origin(
+        __file__,
+        "torch",
+        threads=1,
+        seed=SEED,
+        batch_size=BATCH_SIZE,
+        seconds=round(sum(one["seconds"] for one in rows), 1),
+        rows=rows,
+    )
+    write_record(path, record)
 
 
 def main():
