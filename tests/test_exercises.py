@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gmmlearn import exercises
-from gmmlearn.exercises import call, check, function_fault, mismatch
+from gmmlearn.exercises import call, check, first_fault, function_fault, mismatch
 
 BOOK = Path(__file__).parents[1] / "book"
 
@@ -198,6 +198,23 @@ def test_only_functions_are_functions():
     assert function_fault(np.mean, "f(x)") is None
     for answer in (3, np.ones(2), int):
         assert function_fault(answer, "f(x)") == "Give a function f(x), without calling it."
+
+
+def test_first_fault_stops_at_the_first_case_that_goes_wrong():
+    tried = []
+
+    def judge(value, x, y):
+        tried.append(x)
+        return None if value == x + y else f"wrong at {x}"
+
+    cases = [(1, 2), (3, 4), (5, 6)]
+    assert first_fault(lambda x, y: x + y, "f(x, y)", cases, judge) is None
+    assert tried == [1, 3, 5]
+    assert first_fault(lambda x, y: 3, "f(x, y)", cases, judge) == "wrong at 3"
+    assert tried == [1, 3, 5, 1, 3]
+    assert "returns None" in first_fault(lambda x, y: None, "f(x, y)", cases, judge)
+    assert "Give a function f(x, y)" in first_fault(3.0, "f(x, y)", cases, judge)
+    assert tried == [1, 3, 5, 1, 3]
 
 
 def test_every_exercise_of_the_book_has_a_checker_and_the_reverse():

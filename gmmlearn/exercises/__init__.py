@@ -18,7 +18,7 @@ from importlib import import_module
 from pkgutil import iter_modules
 from traceback import walk_tb
 
-from gmmlearn.exercises.judging import call, diagnose, function_fault, mismatch
+from gmmlearn.exercises.judging import call, diagnose, first_fault, function_fault, mismatch
 
 __all__ = [
     "CheckResult",
@@ -26,6 +26,7 @@ __all__ = [
     "check",
     "diagnose",
     "exercise",
+    "first_fault",
     "function_fault",
     "mismatch",
     "names",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gmmlearn.exercises import call, diagnose, exercise, function_fault, mismatch
+from gmmlearn.exercises import diagnose, exercise, first_fault, mismatch
 from gmmlearn.gaussian import Gaussian
 
 
@@ -55,16 +55,12 @@ def halfwidth(answer):
     "stand?",
 )
 def kl(answer):
-    fault = function_fault(answer, "kl(p, q)")
+    rng = np.random.default_rng(101)
+    pairs = [(_gaussian(rng, d), _gaussian(rng, d)) for d in (1, 2, 5)]
+    fault = first_fault(answer, "kl(p, q)", pairs, _kl_fault)
     if fault:
         return fault
-    rng = np.random.default_rng(101)
-    for n_features in (1, 2, 5):
-        p, q = _gaussian(rng, n_features), _gaussian(rng, n_features)
-        value, fault = call(answer, p, q)
-        fault = fault or _kl_fault(value, p, q)
-        if fault:
-            return fault
+    p = pairs[-1][0]
     value, fault = _one_number(answer(p, p), "the divergence of p from itself")
     if fault:
         return fault
@@ -117,18 +113,9 @@ def _kl_terms(p, q):
     "those; what comes back is a Gaussian of the dead pixel, with a mean and a covariance.",
 )
 def gap(answer):
-    fault = function_fault(answer, "repair(joint, left, right)")
-    if fault:
-        return fault
     rng = np.random.default_rng(103)
-    for _ in range(3):
-        joint = _gaussian(rng, 3)
-        left, right = (float(value) for value in rng.normal(0.0, 2.0, 2))
-        pair, fault = call(answer, joint, left, right)
-        fault = fault or _gap_fault(pair, joint, left, right)
-        if fault:
-            return fault
-    return None
+    cases = ((_gaussian(rng, 3), *map(float, rng.normal(0.0, 2.0, 2))) for _ in range(3))
+    return first_fault(answer, "repair(joint, left, right)", cases, _gap_fault)
 
 
 def _gap_fault(pair, joint, left, right):
@@ -182,17 +169,9 @@ def _guess_fault(guess, mean, joint, left, right):
     "so that it becomes I; then write the product for points that stand in rows.",
 )
 def whitened(answer):
-    fault = function_fault(answer, "whitened(X)")
-    if fault:
-        return fault
     rng = np.random.default_rng(104)
-    for n_samples, n_features in ((30, 2), (50, 4)):
-        given = _gaussian(rng, n_features).sample(n_samples, rng)
-        Z, fault = call(answer, given)
-        fault = fault or _whiten_fault(Z, given)
-        if fault:
-            return fault
-    return None
+    cases = ((_gaussian(rng, d).sample(n, rng),) for n, d in ((30, 2), (50, 4)))
+    return first_fault(answer, "whitened(X)", cases, _whiten_fault)
 
 
 def _whiten_fault(Z, X):

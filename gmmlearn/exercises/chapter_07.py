@@ -5,7 +5,7 @@ from functools import cache
 
 import numpy as np
 
-from gmmlearn.exercises import call, diagnose, exercise, function_fault, mismatch
+from gmmlearn.exercises import call, diagnose, exercise, first_fault, function_fault, mismatch
 from gmmlearn.mixture import Mixture, log_sum_exp
 
 
@@ -61,20 +61,16 @@ def _unbounded(answer):
     "is the cube's side, and what does that add for each pixel, in bits?",
 )
 def _bits(answer):
-    fault = function_fault(answer, "answer(log_prob, n_pixels, n_levels)")
-    if fault is not None:
-        return fault
+    return first_fault(answer, "answer(log_prob, n_pixels, n_levels)", _bits_cases(), _bits_fault)
+
+
+def _bits_cases():
+    """Yield log densities of pictures, and numbers of pixels and grey levels."""
     for seed in range(3):
         rng = np.random.default_rng(seed)
         n_pixels, n_levels = int(rng.integers(20, 800)), int(rng.integers(3, 257))
         log_prob = 100.0 * rng.standard_normal(int(rng.integers(4, 9))) + 5.0 * n_pixels
-        value, fault = call(answer, log_prob, n_pixels, n_levels)
-        if fault is not None:
-            return fault
-        fault = _bits_fault(value, log_prob, n_pixels, n_levels)
-        if fault is not None:
-            return fault
-    return None
+        yield log_prob, n_pixels, n_levels
 
 
 def _bits_fault(value, log_prob, n_pixels, n_levels):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gmmlearn.exercises import call, diagnose, exercise, function_fault
+from gmmlearn.exercises import call, diagnose, exercise, first_fault, function_fault
 from gmmlearn.potts import neighbour_sum
 
 
@@ -84,23 +84,23 @@ def blend(answer):
 )
 def adapt(answer):
     """One shrunk M-step on noisy patches."""
-    fault = function_fault(answer, "answer(w, resp, covariance, learned, noise_variance, strength)")
-    if fault is not None:
-        return fault
+    return first_fault(
+        answer,
+        "answer(w, resp, covariance, learned, noise_variance, strength)",
+        _adapt_cases(),
+        _adapt_fault,
+    )
+
+
+def _adapt_cases():
+    """Yield coefficients, responsibilities, two covariances, and two numbers."""
     for seed in range(3):
         rng = np.random.default_rng(seed)
         roots = rng.standard_normal((2, 4, 4))
         covariance, learned = roots @ roots.swapaxes(1, 2) + 0.1 * np.eye(4)
         w, resp = 2.0 * rng.standard_normal((30, 4)), rng.random(30)
         noise_variance, strength = float(rng.uniform(0.3, 1.0)), float(rng.uniform(3.0, 9.0))
-        given = (w, resp, covariance, learned)
-        value, fault = call(answer, *given, noise_variance, strength)
-        if fault is not None:
-            return fault
-        fault = _adapt_fault(value, *given, noise_variance, strength)
-        if fault is not None:
-            return fault
-    return None
+        yield w, resp, covariance, learned, noise_variance, strength
 
 
 def _adapt_fault(value, w, resp, covariance, learned, noise_variance, strength):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gmmlearn.exercises import call, diagnose, exercise, function_fault
+from gmmlearn.exercises import call, diagnose, exercise, first_fault, function_fault
 
 
 @exercise(
@@ -39,21 +39,17 @@ def _two_words(answer):
     "that it counts nowhere, and what must each row of the table sum to?",
 )
 def _table(answer):
-    fault = function_fault(answer, "table(resp, levels, n_levels, alpha)")
-    if fault is not None:
-        return fault
+    return first_fault(answer, "table(resp, levels, n_levels, alpha)", _table_cases(), _table_fault)
+
+
+def _table_cases():
+    """Yield responsibilities, levels with gaps, their number, and a pseudocount."""
     for seed in range(4):
         rng = np.random.default_rng(seed)
         n_levels, alpha = 3 + seed % 2, (0.5, 0.1, 2.0, 0.3)[seed]
         resp = rng.dirichlet(np.ones(2 + seed), size=30)
         levels = rng.integers(-1, n_levels - (seed == 2), size=30)
-        value, fault = call(answer, resp, levels, n_levels, alpha)
-        if fault:
-            return fault
-        fault = _table_fault(value, resp, levels, n_levels, alpha)
-        if fault:
-            return fault
-    return None
+        yield resp, levels, n_levels, alpha
 
 
 def _table_fault(value, resp, levels, n_levels, alpha):

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.spatial.distance import cdist
 
 from gmmlearn import metrics
-from gmmlearn.exercises import call, diagnose, exercise, function_fault
+from gmmlearn.exercises import call, diagnose, exercise, first_fault, function_fault
 
 
 @exercise(
@@ -120,20 +120,15 @@ def _cubic(a, b):
     "and where in the kernel's matrix do those stand that must not count?",
 )
 def _mmd(answer):
-    fault = function_fault(answer, "answer(kernel, real, fake)")
-    if fault is not None:
-        return fault
+    return first_fault(answer, "answer(kernel, real, fake)", _mmd_cases(), _mmd_fault)
+
+
+def _mmd_cases():
+    """Yield kernels, and two sets of points of different size."""
     for seed in range(3):
         rng = np.random.default_rng(seed)
         real, fake = rng.normal(size=(7 + seed, 3)), rng.normal(size=(12 - seed, 3)) + 0.5
-        kernel = _cubic if seed == 2 else _bell
-        value, fault = call(answer, kernel, real, fake)
-        if fault is not None:
-            return fault
-        fault = _mmd_fault(value, kernel, real, fake)
-        if fault:
-            return fault
-    return None
+        yield _cubic if seed == 2 else _bell, real, fake
 
 
 def _mmd_fault(value, kernel, real, fake):

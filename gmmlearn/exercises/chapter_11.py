@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.special import logsumexp
 
-from gmmlearn.exercises import call, diagnose, exercise, function_fault
+from gmmlearn.exercises import diagnose, exercise, first_fault
 from gmmlearn.gaussian import LOG_2PI
 from gmmlearn.mixture import Mixture
 
@@ -47,17 +47,16 @@ def _price(answer):
     "choose? Put both into the divergence of two Gaussians with one mean.",
 )
 def _gap(answer):
-    fault = function_fault(answer, "answer(loadings, noise_variance)")
+    return first_fault(answer, "answer(loadings, noise_variance)", _gap_cases(), _gap_fault)
+
+
+def _gap_cases():
+    """Yield loadings and noise variances."""
     for seed in range(4):
-        if fault is not None:
-            return fault
         rng = np.random.default_rng(seed)
         # With two codes the two divergences are equal: a mistake could not be named.
         n_features, latent_dim = 5 + seed, 3 + seed % 2
-        W, variance = rng.standard_normal((n_features, latent_dim)), float(rng.uniform(0.3, 0.8))
-        value, fault = call(answer, W, variance)
-        fault = fault or _gap_fault(value, W, variance)
-    return fault
+        yield rng.standard_normal((n_features, latent_dim)), float(rng.uniform(0.3, 0.8))
 
 
 def _gap_fault(value, W, variance):
@@ -110,10 +109,12 @@ def _gap_fault(value, W, variance):
     "densities. What is that difference at the code that was drawn?",
 )
 def _cost(answer):
-    fault = function_fault(answer, "answer(z, z_mean, z_log_var, prior)")
+    return first_fault(answer, "answer(z, z_mean, z_log_var, prior)", _cost_cases(), _cost_fault)
+
+
+def _cost_cases():
+    """Yield codes, what they were drawn from, and a mixture."""
     for seed in range(3):
-        if fault is not None:
-            return fault
         rng = np.random.default_rng(seed)
         n, d = 5 + seed, 2 + seed
         factors = rng.standard_normal((3, d, d))
@@ -124,9 +125,7 @@ def _cost(answer):
         )
         z_mean, z_log_var = rng.standard_normal((2, n, d))
         z = z_mean + np.exp(0.5 * z_log_var) * rng.standard_normal((n, d))
-        value, fault = call(answer, z, z_mean, z_log_var, prior)
-        fault = fault or _cost_fault(value, z, z_mean, z_log_var, prior)
-    return fault
+        yield z, z_mean, z_log_var, prior
 
 
 def _cost_fault(value, z, z_mean, z_log_var, prior):
@@ -181,18 +180,17 @@ def _cost_fault(value, z, z_mean, z_log_var, prior):
     "in a way that survives densities too small for a float.",
 )
 def _tighter(answer):
-    fault = function_fault(answer, "answer(log_joint, log_q)")
+    with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
+        return first_fault(answer, "answer(log_joint, log_q)", _tighter_cases(), _tighter_fault)
+
+
+def _tighter_cases():
+    """Yield log densities of several draws."""
     # The last pictures are improbable, each to another degree: one shift for all will not do.
     for seed, level in enumerate((-5.0, 0.0, np.array([[-4e3], [-3e3], [-2e3], [-1e3]]))):
-        if fault is not None:
-            return fault
         rng = np.random.default_rng(seed)
         log_q = rng.standard_normal((4, 7 + seed)) - 3.0
-        log_joint = level + 2.0 * rng.standard_normal(log_q.shape)
-        with np.errstate(divide="ignore", over="ignore", invalid="ignore"):
-            value, fault = call(answer, log_joint, log_q)
-        fault = fault or _tighter_fault(value, log_joint, log_q)
-    return fault
+        yield level + 2.0 * rng.standard_normal(log_q.shape), log_q
 
 
 def _tighter_fault(value, log_joint, log_q):

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from gmmlearn.exercises import call, diagnose, exercise, function_fault
+from gmmlearn.exercises import diagnose, exercise, first_fault
 
 
 @exercise(
@@ -44,17 +44,16 @@ def _softmax(logits):
     "the derivative of log pi_k with respect to a_j, for k = j and for k different from j?",
 )
 def _logits(answer):
-    fault = function_fault(answer, "answer(logits, component_log_prob)")
+    return first_fault(answer, "answer(logits, component_log_prob)", _logits_cases(), _logits_fault)
+
+
+def _logits_cases():
+    """Yield logits and component log densities."""
     for seed in range(3):
-        if fault is not None:
-            return fault
         rng = np.random.default_rng(seed)
         n_samples, n_components = 5 + 2 * seed, 2 + seed
         logits = rng.normal(size=n_components) + 2.0  # softmax does not care, exp alone would
-        component = 2.0 * rng.normal(size=(n_samples, n_components)) - 3.0
-        value, fault = call(answer, logits, component)
-        fault = fault or _logits_fault(value, logits, component)
-    return fault
+        yield logits, 2.0 * rng.normal(size=(n_samples, n_components)) - 3.0
 
 
 def _logits_fault(value, logits, component):
@@ -97,18 +96,17 @@ def _logits_fault(value, logits, component):
     "value less the mean of the other values, and average over the draws.",
 )
 def _score(answer):
-    fault = function_fault(answer, "answer(values, labels, weights)")
+    return first_fault(answer, "answer(values, labels, weights)", _score_cases(), _score_fault)
+
+
+def _score_cases():
+    """Yield values of draws, their components, and weights."""
     for seed in range(3):
-        if fault is not None:
-            return fault
         rng = np.random.default_rng(seed)
         n_samples, n_components = 5 + 2 * seed, 3 + seed
         values = rng.normal(size=n_samples) + 3.0
         labels = rng.integers(n_components, size=n_samples)
-        weights = rng.dirichlet(np.full(n_components, 3.0))
-        value, fault = call(answer, values, labels, weights)
-        fault = fault or _score_fault(value, values, labels, weights)
-    return fault
+        yield values, labels, rng.dirichlet(np.full(n_components, 3.0))
 
 
 def _score_fault(value, values, labels, weights):
@@ -143,22 +141,26 @@ def _score_fault(value, values, labels, weights):
     "of variances + variance ratio + squared distance over a variance - 1) / 2.",
 )
 def _assign(answer):
-    fault = function_fault(answer, "answer(z_mean, z_log_var, weights, means, variances)")
+    return first_fault(
+        answer,
+        "answer(z_mean, z_log_var, weights, means, variances)",
+        _assign_cases(),
+        _assign_fault,
+    )
+
+
+def _assign_cases():
+    """Yield encoders' Gaussians and diagonal mixtures."""
     for seed in range(3):
-        if fault is not None:
-            return fault
         rng = np.random.default_rng(seed)
         n, k, d = 4 + 2 * seed, 3 + seed, 2 + seed
-        parts = (
+        yield (
             rng.normal(size=(n, d)),
             rng.normal(size=(n, d)) - 0.5,
             rng.dirichlet(np.full(k, 2.0)),
             rng.normal(size=(k, d)),
             rng.uniform(0.3, 2.0, size=(k, d)),
         )
-        value, fault = call(answer, *parts)
-        fault = fault or _assign_fault(value, *parts)
-    return fault
 
 
 def _assign_fault(value, z_mean, z_log_var, weights, means, variances):

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.stats import norm
 
-from gmmlearn.exercises import call, diagnose, exercise, function_fault
+from gmmlearn.exercises import call, diagnose, exercise, first_fault, function_fault
 
 
 @exercise(
@@ -33,15 +33,11 @@ def passes(answer):
     "density of one stretched coordinate.",
 )
 def exponential(answer):
-    fault = function_fault(answer, "answer(x, m, s)")
     rng = np.random.default_rng(1301)
-    for _ in range(3) if fault is None else ():
-        x, m, s = rng.uniform(0.3, 4.0, 7), rng.normal(0.0, 0.5), rng.uniform(0.3, 0.9)
-        value, fault = call(answer, x, m, s)
-        fault = fault or _exponential_fault(value, x, m, s)
-        if fault:
-            break
-    return fault
+    cases = (
+        (rng.uniform(0.3, 4.0, 7), rng.normal(0.0, 0.5), rng.uniform(0.3, 0.9)) for _ in range(3)
+    )
+    return first_fault(answer, "answer(x, m, s)", cases, _exponential_fault)
 
 
 def _exponential_fault(value, x, m, s):
@@ -131,16 +127,16 @@ def _log_det_fault(value, z, a):
     "then hold, beyond what it held?",
 )
 def strays(answer):
-    fault = function_fault(answer, "answer(shares, distance, stretch)")
     rng = np.random.default_rng(1303)
-    for n_modes in (2, 5) if fault is None else ():
-        shares = 0.97 * rng.dirichlet(np.full(n_modes, 4.0))
-        distance, stretch = rng.uniform(1.0, 2.0), rng.uniform(3.0, 5.0)
-        value, fault = call(answer, shares, distance, stretch)
-        fault = fault or _strays_fault(value, shares, distance, stretch)
-        if fault:
-            break
-    return fault
+    cases = (
+        (
+            0.97 * rng.dirichlet(np.full(n_modes, 4.0)),
+            rng.uniform(1.0, 2.0),
+            rng.uniform(3.0, 5.0),
+        )
+        for n_modes in (2, 5)
+    )
+    return first_fault(answer, "answer(shares, distance, stretch)", cases, _strays_fault)
 
 
 def _strays_fault(value, shares, distance, stretch):

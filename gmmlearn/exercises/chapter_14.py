@@ -5,7 +5,7 @@ import copy
 import numpy as np
 from scipy.special import expit
 
-from gmmlearn.exercises import call, diagnose, exercise, function_fault
+from gmmlearn.exercises import call, diagnose, exercise, first_fault, function_fault
 
 
 @exercise(
@@ -45,19 +45,14 @@ def _bits(answer):
     "Which function of the difference of the log densities is left?",
 )
 def _optimal(answer):
-    fault = function_fault(answer, "answer(log_p, log_q)")
+    cases = (
+        tuple(np.random.default_rng(seed).normal(size=(2, 6 + seed)) * 2 + far)
+        for far in (0.0, -2000.0)
+        for seed in range(3)
+    )
+    fault = first_fault(answer, "answer(log_p, log_q)", cases, _optimal_fault)
     if fault is not None:
         return fault
-    for far in (0.0, -2000.0):
-        for seed in range(3):
-            rng = np.random.default_rng(seed)
-            log_p, log_q = rng.normal(size=(2, 6 + seed)) * 2 + far
-            value, fault = call(answer, log_p, log_q)
-            if fault is not None:
-                return fault
-            fault = _optimal_fault(value, log_p, log_q)
-            if fault is not None:
-                return fault
     # Where one of the two is impossible, the answer is certain.
     value, fault = call(answer, np.array([-2000.0, 0.0]), np.array([0.0, -2000.0]))
     return fault or diagnose(value, [0.0, 1.0], "The probability far out", [])
@@ -96,54 +91,50 @@ def _optimal_fault(value, log_p, log_q):
     "the square of its mean plus its variance, under the real samples.",
 )
 def _r1(answer):
-    fault = function_fault(answer, "answer(theta, std, fake_std)")
-    if fault is not None:
-        return fault
-    for theta, std, fake_std in ((1.5, 0.7, 1.2), (-0.8, 2.0, 0.5), (2.0, 0.6, 0.6)):
-        value, fault = call(answer, theta, std, fake_std)
-        if fault is not None:
-            return fault
-        slope, offset = 1 / fake_std**2 - 1 / std**2, -theta / fake_std**2
-        spread = std**2 * slope**2
-        fault = diagnose(
-            value,
-            offset**2 + spread,
-            "The penalty",
-            [
-                ((offset**2 + spread) / 2, "The half belongs to the weight, not to the penalty."),
-                (offset**2, "You squared the mean slope: slopes also vary over real samples."),
-                (abs(offset), "That is the length of the mean slope: R1 squares every slope."),
-                (
-                    offset**2 + slope**2,
-                    "The slope's variance over real samples needs their own variance, too.",
-                ),
-                (
-                    offset**2 + std**2 * slope,
-                    "What stands before x is squared in the variance of the slope.",
-                ),
-                (spread, "You took their variance: the slopes' mean counts as well."),
-                (
-                    (slope * theta + offset) ** 2 + fake_std**2 * slope**2,
-                    "That is the mean over fake samples: R1 looks at real ones.",
-                ),
-                (np.sqrt(offset**2 + spread), "That is a root: R1 takes the squared slope."),
-                (
-                    (theta / fake_std) ** 2 + std**2 * (1 / fake_std - 1 / std) ** 2,
-                    "Densities divide by variances, not by standard deviations.",
-                ),
-                (
-                    offset**2 + std * slope**2,
-                    "The variance of a slope times x is its square times the variance of x.",
-                ),
-                (
-                    offset**2 + std**2 * (1 / fake_std**2 + 1 / std**2) ** 2,
-                    "The two log densities are subtracted, not added.",
-                ),
-            ],
-        )
-        if fault is not None:
-            return fault
-    return None
+    cases = (1.5, 0.7, 1.2), (-0.8, 2.0, 0.5), (2.0, 0.6, 0.6)
+    return first_fault(answer, "answer(theta, std, fake_std)", cases, _r1_fault)
+
+
+def _r1_fault(value, theta, std, fake_std):
+    """Say what is wrong with a penalty."""
+    slope, offset = 1 / fake_std**2 - 1 / std**2, -theta / fake_std**2
+    spread = std**2 * slope**2
+    return diagnose(
+        value,
+        offset**2 + spread,
+        "The penalty",
+        [
+            ((offset**2 + spread) / 2, "The half belongs to the weight, not to the penalty."),
+            (offset**2, "You squared the mean slope: slopes also vary over real samples."),
+            (abs(offset), "That is the length of the mean slope: R1 squares every slope."),
+            (
+                offset**2 + slope**2,
+                "The slope's variance over real samples needs their own variance, too.",
+            ),
+            (
+                offset**2 + std**2 * slope,
+                "What stands before x is squared in the variance of the slope.",
+            ),
+            (spread, "You took their variance: the slopes' mean counts as well."),
+            (
+                (slope * theta + offset) ** 2 + fake_std**2 * slope**2,
+                "That is the mean over fake samples: R1 looks at real ones.",
+            ),
+            (np.sqrt(offset**2 + spread), "That is a root: R1 takes the squared slope."),
+            (
+                (theta / fake_std) ** 2 + std**2 * (1 / fake_std - 1 / std) ** 2,
+                "Densities divide by variances, not by standard deviations.",
+            ),
+            (
+                offset**2 + std * slope**2,
+                "The variance of a slope times x is its square times the variance of x.",
+            ),
+            (
+                offset**2 + std**2 * (1 / fake_std**2 + 1 / std**2) ** 2,
+                "The two log densities are subtracted, not added.",
+            ),
+        ],
+    )
 
 
 @exercise(

@@ -52,6 +52,34 @@ def call(function, *arguments):
     return value, None
 
 
+def first_fault(answer, signature, cases, judge):
+    """Try a learner's function on one case after the other, until something is wrong.
+
+    Parameters
+    ----------
+    answer : object
+        What the learner gave.
+    signature : str
+        How the function is called, as in `function_fault`.
+    cases : iterable of tuple
+        The arguments of each call.
+    judge : callable
+        ``judge(value, *arguments)`` returns None where `value` is right, else what is wrong.
+
+    Returns
+    -------
+    str or None
+        The first sentence that anything has to say.
+    """
+    fault = function_fault(answer, signature)
+    for arguments in () if fault else cases:
+        value, fault = call(answer, *arguments)
+        fault = fault or judge(value, *arguments)
+        if fault:
+            break
+    return fault
+
+
 def _copy(argument):
     """Return a copy of an array, and of a list or tuple with copies of its arrays."""
     if isinstance(argument, list | tuple):
