@@ -175,6 +175,46 @@ def contours(ax, log_prob, xlim, ylim, n_levels=8, color=ACCENT, filled=False, n
     return ax
 
 
+def contact_sheet(images, n_columns=10, empty=1.0):
+    """Lay images side by side without gaps, row by row.
+
+    Parameters
+    ----------
+    images : array (N, height, width) or (N, height, width, 3)
+    n_columns : int
+        Images in a row.
+    empty : float
+        What the last row is padded with.
+
+    Returns
+    -------
+    array (rows * height, columns * width) or (..., 3)
+
+    Examples
+    --------
+    >>> contact_sheet([[[1.0]], [[2.0]], [[3.0]]], n_columns=2, empty=0.0)
+    array([[1., 2.],
+           [3., 0.]])
+    """
+    images = _as_grid(images)
+    n_columns = min(as_count(n_columns, "n_columns"), len(images))
+    n_rows = -(-len(images) // n_columns)
+    sheet = np.full((n_rows * n_columns, *images.shape[1:]), float(empty))
+    sheet[: len(images)] = images
+    height, width = images.shape[1:3]
+    sheet = sheet.reshape(n_rows, n_columns, height, width, *images.shape[3:]).swapaxes(1, 2)
+    return sheet.reshape(n_rows * height, n_columns * width, *images.shape[3:])
+
+
+def _as_grid(images):
+    """Return grey or coloured images as an array."""
+    n_dims = 4 if np.ndim(images) == 4 else 3
+    images = as_numbers(images, "images", n_dims, "(n_samples, height, width) or (..., 3)")
+    if n_dims == 4 and images.shape[3] != 3:
+        raise ValueError(f"images has shape {images.shape}; colours need a last axis of size 3.")
+    return images
+
+
 def image_grid(ax, images, n_columns=10, limits=None):
     """Show images side by side without gaps or ticks.
 
@@ -192,21 +232,12 @@ def image_grid(ax, images, n_columns=10, limits=None):
     -------
     matplotlib Axes
     """
-    n_dims = 4 if np.ndim(images) == 4 else 3
-    images = as_numbers(images, "images", n_dims, "(n_samples, height, width) or (..., 3)")
-    if n_dims == 4 and images.shape[3] != 3:
-        raise ValueError(f"images has shape {images.shape}; colours need a last axis of size 3.")
-    n_columns = min(as_count(n_columns, "n_columns"), len(images))
-    n_rows = -(-len(images) // n_columns)
+    colour = np.ndim(images) == 4
+    images = _as_grid(images)
     low, high = (images.min(), images.max()) if limits is None else limits
-    empty = 1.0 if n_dims == 4 else low
-    sheet = np.full((n_rows * n_columns, *images.shape[1:]), float(empty))
-    sheet[: len(images)] = images
-    height, width = images.shape[1:3]
-    sheet = sheet.reshape(n_rows, n_columns, height, width, *images.shape[3:]).swapaxes(1, 2)
-    sheet = sheet.reshape(n_rows * height, n_columns * width, *images.shape[3:])
+    sheet = contact_sheet(images, n_columns, empty=1.0 if colour else low)
     ax.imshow(
-        np.clip(sheet, low, high) if n_dims == 3 else np.clip(sheet, 0, 1),
+        np.clip(sheet, 0, 1) if colour else np.clip(sheet, low, high),
         cmap="gray_r",
         vmin=low,
         vmax=high,

@@ -52,7 +52,8 @@ FLOORS = [
     {"deep.autoencoder", "deep.flows", "deep.gan"},
     {"deep.completion", "deep.linear_vae", "deep.gmm_vae", "deep.mixture_game", "deep.budgets"},
     {"deep.gmm_gan"},
-    {"exercises"},
+    {"exercises", "command"},
+    {"__main__"},
 ]
 # What the lesson may import from outside.
 LESSON = {"_validation", "gaussian", "mixture", "em"}
