@@ -56,8 +56,8 @@ def whiten(X, mean, covariance_cholesky):
 def log_density(X, mean, covariance_cholesky):
     """Return log N(x; mu, L L') in nats for each row of `X` (eq. gaussian-log-density).
 
-    The covariance enters only through its Cholesky factor: the Mahalanobis distance is the squared
-    length of the whitened point, and log det Sigma = 2 sum_i log L_ii.
+    The covariance enters only through its Cholesky factor: the Mahalanobis distance is the length
+    of the whitened point, and log det Sigma = 2 sum_i log L_ii.
 
     Parameters
     ----------
@@ -83,9 +83,9 @@ def log_density(X, mean, covariance_cholesky):
     bishop2006pattern, section 2.3.
     """
     z = whiten(X, mean, covariance_cholesky)
-    mahalanobis = np.square(z).sum(axis=1)  # (N,)
+    squared_distance = np.square(z).sum(axis=1)  # (N,)
     log_det = 2.0 * np.log(np.diagonal(covariance_cholesky)).sum()
-    return -0.5 * (z.shape[1] * LOG_2PI + log_det + mahalanobis)
+    return -0.5 * (z.shape[1] * LOG_2PI + log_det + squared_distance)
 
 
 @dataclass(frozen=True, eq=False)
