@@ -250,7 +250,13 @@ class GMMGAN(nn.Module):
 
 
 def mixture_of_codes(
-    autoencoder, pixels, candidates=(10, 20, 40), criterion="held-out", reg_share=0.01, seed=0
+    autoencoder,
+    pixels,
+    candidates=(10, 20, 40),
+    criterion="held-out",
+    reg_share=0.01,
+    seed=0,
+    **settings,
 ):
     """Fit mixtures to an autoencoder's codes by EM, and choose the number of components.
 
@@ -268,6 +274,8 @@ def mixture_of_codes(
         Variance added to the diagonal of each covariance, as a share of the codes' mean variance.
     seed : int
         Of the starts.
+    **settings
+        Further arguments of `GaussianMixture`, such as ``covariance_type="tied"``.
 
     Returns
     -------
@@ -276,7 +284,7 @@ def mixture_of_codes(
     """
     codes = to_codes(autoencoder, pixels)
     variance = as_nonnegative(reg_share, "reg_share") * codes.var(axis=0).mean()
-    estimator = GaussianMixture(reg_covar=variance, random_state=seed)
+    estimator = GaussianMixture(reg_covar=variance, random_state=seed, **settings)
     return select_n_components(codes, candidates, criterion, estimator=estimator, rng=seed)
 
 

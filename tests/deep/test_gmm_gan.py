@@ -23,6 +23,7 @@ from gmmlearn.deep.pixels import as_images, as_pixels
 from gmmlearn.deep.prior import MixturePrior
 from gmmlearn.deep.steering import Refiner
 from gmmlearn.deep.training import seeded
+from gmmlearn.estimator import GaussianMixture
 from gmmlearn.metrics import precision_recall
 from gmmlearn.mixture import Mixture
 
@@ -102,6 +103,18 @@ def test_the_number_of_components_is_the_one_that_explains_held_out_codes(autoen
     assert selection.n_components == min(values, key=values.get) == 5
     codes = to_codes(autoencoder, pixels)
     assert selection.estimator.reg_covar == pytest.approx(0.01 * codes.var(axis=0).mean())
+
+
+def test_the_mixture_of_codes_has_the_structure_that_is_asked_for(autoencoder, pixels):
+    settings = {"covariance_type": "tied", "max_iter": 20}
+    tied = mixture_of_codes(autoencoder, pixels, (3,), "bic", seed=2, **settings).estimator
+    assert (tied.covariance_type, tied.max_iter) == ("tied", 20)
+    by_hand = GaussianMixture(3, random_state=2, reg_covar=tied.reg_covar, **settings)
+    by_hand.fit(to_codes(autoencoder, pixels))
+    np.testing.assert_allclose(tied.covariances_, by_hand.covariances_)
+    prior = MixturePrior.from_mixture(tied, trainable=False)
+    for covariance in prior.to_mixture().covariances:
+        np.testing.assert_allclose(covariance, tied.covariances_, rtol=1e-3, atol=1e-5)
 
 
 # ----------------------------------------------------------------------------------------- the game
