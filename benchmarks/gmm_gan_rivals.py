@@ -28,7 +28,7 @@ from gmmlearn.deep.gmm_gan import mixture_of_codes
 from gmmlearn.deep.pixels import as_images, as_pixels
 
 LIMITS = (0, 16)
-FLOW_SEED, FLOW_STEPS = 100, {"codes": 600, "pixels": 1000}
+FLOW_SEED, FLOW_STEPS = 100, {"codes": 600, "pixels": 500}
 FLOW_TRIALS = {
     "codes": list(product(("affine", "spline"), (6_000, 24_000), (1e-3, 5e-3))),
     "pixels": list(product(("affine",), (43_000, 170_000), (1e-3, 5e-3))),
