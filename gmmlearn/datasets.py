@@ -99,7 +99,7 @@ def _around(centres, n_samples, rng, std):
 
 
 def spiral(n_samples, rng=None, turns=1.5, std=0.12):
-    """Draw points along a spiral of outer radius 3 with Gaussian noise across it.
+    """Draw points along a spiral of outer radius 3, with Gaussian noise in both directions.
 
     Parameters
     ----------
@@ -108,7 +108,7 @@ def spiral(n_samples, rng=None, turns=1.5, std=0.12):
     rng : numpy Generator, int or None
         Source of randomness.
     turns : float >= 0
-        Number of turns.
+        Turns from the centre outwards; the innermost 22 % of them are left out.
     std : float >= 0
         Standard deviation of the noise.
 
