@@ -1,5 +1,6 @@
 """python -m gmmlearn: what it writes, what it refuses, and how it says so."""
 
+import json
 import shlex
 import subprocess
 import sys
@@ -73,11 +74,11 @@ def test_it_samples_digits_and_refuses_to_overwrite(tmp_path):
 
 
 def test_the_page_shows_the_examples_of_the_help():
-    examples = [line.strip() for line in make_parser().epilog.splitlines() if "-o" in line]
+    examples = [line.strip() for line in make_parser().epilog.splitlines() if " -o " in line]
     page = (Path(__file__).parents[1] / "book" / "reference" / "command.md").read_text()
     assert len(examples) >= 4 and "\n".join(examples) in page
     for line in examples:
-        make_parser().parse_args(shlex.split(line)[3:])
+        make_parser().parse_args(shlex.split(line.split(" -m gmmlearn ")[1]))
 
 
 # ------------------------------------------------------------------------------------------ drawing
@@ -181,7 +182,7 @@ def test_files_of_no_use_are_named(noisy, tmp_path, monkeypatch, capsys, argumen
     [
         ((), "required: JOB"),
         (("paint",), "invalid choice: 'paint'"),
-        (("sample", "faces"), "invalid choice: 'faces'"),
+        (("train", "faces"), "invalid choice: 'faces'"),
         (("sample", "digits", "-n", "0"), "'0' is no whole number >= 1"),
         (("sample", "digits", "-o", "x.jpg"), "'x.jpg' ends neither in .png nor in .npz"),
         (("restore", "x.png"), "one of the arguments --noise-std --mask is required"),
@@ -222,6 +223,51 @@ def test_ctrl_c_is_no_traceback(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(jobs, "sample", broken_off)
     assert main(["sample", "digits", "-o", str(tmp_path / "x.png")]) == BROKEN_OFF
     assert capsys.readouterr().err == "python -m gmmlearn sample: broken off\n"
+
+
+# ----------------------------------------------------------------------------------------- training
+
+TRAIN = ("train", "digits", "--code-steps", 20, "--steps", 20, "--pictures", 100, "--width", 2)
+TRAIN = (*TRAIN, "--latent-dim", 3, "--components", 2, "--batch-size", 20)
+
+
+def test_it_trains_and_samples_from_what_it_trained(tmp_path, capsys, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.delenv("GMMLEARN_DATA", raising=False)
+    folder = tmp_path / "run"
+    train = [*map(str, TRAIN), "--device", "cpu", "-o", str(folder)]
+    assert main(train) == DONE
+    assert capsys.readouterr().out.startswith(f"{folder}: 100 digits of scikit-learn's")
+    assert read_picture(folder / "sheet.png").shape == (800, 800)
+    output = tmp_path / "samples.npz"
+    assert main(["sample", str(folder), "-n", "2", "-o", str(output)]) == DONE
+    capsys.readouterr()
+    assert "holds a finished run" in refused(capsys, *train)
+    before = (folder / "record.json").stat().st_mtime_ns
+    assert main([*train, "--seed", "1", "--force"]) == DONE
+    assert (folder / "record.json").stat().st_mtime_ns > before
+    capsys.readouterr()
+    assert "is a file" in refused(capsys, *train[:-1], output)
+
+
+def test_two_processes_train_as_one(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.delenv("GMMLEARN_DATA", raising=False)
+    launch = "from torch.distributed.run import main; main()"
+    options = ("--standalone", "--nproc-per-node", 2, "-m", "gmmlearn")
+    arguments = (*options, *TRAIN, "--device", "cpu", "-o", tmp_path / "two")
+    said = subprocess.run(
+        [sys.executable, "-c", launch, *map(str, arguments)],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.count("digits of scikit-learn's") == 1  # the first one speaks
+    assert main([*map(str, TRAIN), "--device", "cpu", "-o", str(tmp_path / "one")]) == DONE
+    one, two = (json.loads((tmp_path / n / "record.json").read_text()) for n in ("one", "two"))
+    assert (one["processes"], two["processes"]) == (1, 2)
+    for stage, losses in one["losses"].items():
+        for name, values in losses.items():
+            np.testing.assert_allclose(two["losses"][stage][name], values, rtol=1e-3, atol=1e-4)
 
 
 # ---------------------------------------------------------------------------------------- the files

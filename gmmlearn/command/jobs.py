@@ -1,6 +1,7 @@
 """What the jobs of ``python -m gmmlearn`` do; each returns what it says at the end."""
 
 import sys
+from pathlib import Path
 
 import numpy as np
 
@@ -22,14 +23,19 @@ def sample(asked):
     """Draw pictures with a trained generator."""
     from gmmlearn.deep.gmm_gan import load_gmm_gan
     from gmmlearn.deep.pixels import as_images
+    from gmmlearn.deep.whole_run import load_run
 
-    model = load_gmm_gan(asked.model)
+    known = load_run if Path(asked.model).is_dir() else load_gmm_gan
+    model = known(asked.model)
     pixels = model.sample(asked.n, component=asked.component, rng=asked.seed)
-    images = as_images(pixels, limits=(0, 1))
-    ink = 1.0 - images if asked.model == "digits" else images  # digits are written on white paper
     about = {"seed": asked.seed, "component": -1 if asked.component is None else asked.component}
-    write_pictures(asked.output, ink, **about)
+    write_pictures(asked.output, on_paper(as_images(pixels, limits=(0, 1))), **about)
     return _told(asked.output, asked.n)
+
+
+def on_paper(images):
+    """Return grey pictures in [0, 1], where 1 is ink, on white paper; colours as they are."""
+    return 1.0 - images if images.ndim == 3 else images
 
 
 def draw(asked):
@@ -61,6 +67,33 @@ def restore(asked):
     else:
         write_png(asked.output, restored)
     return f"{asked.output}: {image.shape[0]} x {image.shape[1]} pixels"
+
+
+def train(asked):
+    """Train a GMM-GAN into a folder, or go on with what was broken off there."""
+    from gmmlearn.deep import ranks
+    from gmmlearn.deep.pixels import as_images
+    from gmmlearn.deep.whole_run import Plan, run
+
+    folder = asked.output
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file. Name a folder with -o.")
+    if (folder / "record.json").exists() and not asked.force:
+        raise ValueError(f"{folder} holds a finished run. Name another with -o, or add --force.")
+    plan = {name: value for name, value in vars(asked).items() if name in Plan._fields}
+    plan["components"] = tuple(plan["components"])
+    with ranks.joined():
+        if asked.force and ranks.is_first():
+            for name in ("codes.checkpoint", "game.checkpoint", "record.json"):
+                (folder / name).unlink(missing_ok=True)
+        ranks.wait()
+        model, record = run(Plan(**plan), folder, asked.device)
+        if not ranks.is_first():
+            return None
+        images = as_images(model.sample(64, rng=asked.seed), limits=(0, 1))
+        write_pictures(folder / "sheet.png", on_paper(images))
+    busy = sum(record["seconds"].values())
+    return f"{folder}: {record['data']}; {busy:.0f} s on {record['device']}"
 
 
 def _without_noise(image, prior, noise_std):

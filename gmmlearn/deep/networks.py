@@ -82,7 +82,7 @@ class ConvEncoder(Layers):
 
     Parameters
     ----------
-    side : {8, 28, 32}
+    side : {8, 28, 32, 64}
         Pixels a side. Pictures are halved down to 4 x 4, or 7 x 7 from 28.
     n_channels : int
         1 for grey, 3 for colour.
@@ -247,8 +247,8 @@ def _stages(side, n_channels, width):
     """Return the channels after each halving, the pixels' first, and the side at the end."""
     as_count(n_channels, "n_channels")
     as_count(width, "width")
-    if side not in (8, 28, 32):
-        raise ValueError(f"side is {side!r}. Use pictures of 8, 28 or 32 pixels a side.")
+    if side not in (8, 28, 32, 64):
+        raise ValueError(f"side is {side!r}. Use pictures of 8, 28, 32 or 64 pixels a side.")
     channels = [n_channels]
     while side % 2 == 0 and side > 4:
         side //= 2

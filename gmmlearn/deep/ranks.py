@@ -46,6 +46,12 @@ def is_first():
     return not dist.is_initialized() or dist.get_rank() == 0
 
 
+def wait():
+    """Wait until all processes are here."""
+    if n_ranks() > 1:
+        dist.barrier()
+
+
 def require_shares(batch_size):
     """Raise unless a batch can be split evenly: a mean of means is the mean of equal shares only.
 
@@ -139,8 +145,7 @@ def together(module):
     """
     if n_ranks() == 1:
         return module
-    # Buffers are the same in all already: nothing here has batch norm.
-    return DistributedDataParallel(module, broadcast_buffers=False)
+    return DistributedDataParallel(module)
 
 
 def average_gradients(module):

@@ -66,6 +66,10 @@ def test_parameter_counts_by_hand():
     assert n_parameters(ConvEncoder(32, 3, 5, width=4)) == convolutions + 256 * 5 + 5
     convolutions = (3 * 4 + 4 * 8 + 8 * 16) * 16 + 8 + 4 + 3
     assert n_parameters(ConvDecoder(5, 32, 3, width=4)) == 5 * 256 + 256 + convolutions
+    # 64 -> 32 -> 16 -> 8 -> 4 with 3, 2, 4, 8, 16 channels.
+    convolutions = (3 * 2 + 2 * 4 + 4 * 8 + 8 * 16) * 16 + 2 + 4 + 8 + 16
+    assert n_parameters(ConvEncoder(64, 3, 5, width=2)) == convolutions + 256 * 5 + 5
+    assert ConvDecoder(5, 64, 3, width=2)(torch.zeros(2, 5)).shape == (2, 3, 64, 64)
 
 
 @pytest.mark.parametrize(("side", "n_channels"), SIZES)
@@ -160,8 +164,8 @@ def test_slices_are_networks():
         (lambda: MLP(2, 1, depth=-1), "depth must be at least 0"),
         (lambda: MLP(2.5, 1), "in_features must be a whole number"),
         (lambda: MLP(2, (1, 0, 8)), "out_features must be at least 1"),
-        (lambda: ConvEncoder(30, 1, 2), "side is 30. Use pictures of 8, 28 or 32"),
-        (lambda: ConvDecoder(2, 64, 3), "side is 64"),
+        (lambda: ConvEncoder(30, 1, 2), "side is 30. Use pictures of 8, 28, 32 or 64"),
+        (lambda: ConvDecoder(2, 128, 3), "side is 128"),
         (lambda: ConvDecoder(0, 28, 1), "latent_dim must be at least 1"),
         (lambda: ConvEncoder(28, 0, 2), "n_channels must be at least 1"),
     ],
