@@ -38,6 +38,7 @@ _MODULES = (
     "scale_mixture",
     "scenes",
     "selection",
+    "shapes",
     "texture",
     "words",
 )

@@ -158,6 +158,29 @@ def test_kernel_distance_is_the_definition(monkeypatch):
     assert metrics.kernel_distance(REAL, FAKE) == pytest.approx(expected, rel=1e-10)
 
 
+def test_kernel_distance_with_a_bandwidth_is_the_definition(monkeypatch):
+    def mean(X, Y, omit):
+        pairs = [(x, y) for i, x in enumerate(X) for j, y in enumerate(Y) if not (omit and i == j)]
+        return np.mean([np.exp(-(np.linalg.norm(x - y) ** 2) / (2 * 1.7**2)) for x, y in pairs])
+
+    expected = mean(REAL, REAL, True) + mean(FAKE, FAKE, True) - 2 * mean(REAL, FAKE, False)
+    assert metrics.kernel_distance(REAL, FAKE, bandwidth=1.7) == pytest.approx(expected, rel=1e-10)
+    in_small_blocks(monkeypatch)
+    assert metrics.kernel_distance(REAL, FAKE, bandwidth=1.7) == pytest.approx(expected, rel=1e-10)
+    with pytest.raises(ValueError, match=r"bandwidth must be .* > 0"):
+        metrics.kernel_distance(REAL, FAKE, bandwidth=0)
+
+
+def test_gaussian_kernel_distance_of_two_gaussians_is_known():
+    # E exp(-|d|^2 / 2 h^2) for d ~ N(m, 2) in the plane: h^2 / (h^2 + 2) exp(-m^2 / 2 (h^2 + 2)).
+    rng, h, m = np.random.default_rng(0), 0.5, 1.0
+    real, fake = rng.normal(size=(2, 4000, 2))
+    found = metrics.kernel_distance(real, fake + np.array([m, 0.0]), bandwidth=h)
+    expected = 2 * h**2 / (h**2 + 2) * (1 - np.exp(-(m**2) / (2 * (h**2 + 2))))
+    assert found == pytest.approx(expected, rel=0.06)
+    assert abs(metrics.kernel_distance(real, fake, bandwidth=h)) < 0.02 * expected
+
+
 def test_kernel_distance_is_torchmetrics_with_its_own_extractor():
     from torchmetrics.image.kid import KernelInceptionDistance
 
@@ -249,6 +272,38 @@ def test_precision_recall_need_more_samples_than_neighbours():
         metrics.precision_recall(REAL[:3], FAKE)
     with pytest.raises(ValueError, match="n_neighbors must be at least 1"):
         metrics.precision_recall(REAL, FAKE, n_neighbors=0)
+
+
+def test_nearest_neighbor_accuracy_is_scikit_learns_classifier_left_one_out():
+    from sklearn.model_selection import LeaveOneOut, cross_val_score
+    from sklearn.neighbors import KNeighborsClassifier
+
+    real, fake = sets(7, n=40, m=40)
+    X, labels = np.concatenate([real, fake]), np.repeat([0, 1], 40)
+    expected = cross_val_score(KNeighborsClassifier(1), X, labels, cv=LeaveOneOut()).mean()
+    assert 0.55 < expected < 0.95
+    assert metrics.nearest_neighbor_accuracy(real, fake) == pytest.approx(expected)
+
+
+def test_nearest_neighbor_accuracy_of_two_densities_is_known():
+    # Half the integral of (p^2 + q^2) / (p + q), here with p = 1 on [0, 1] and q = 1/2 on [0, 2].
+    rng = np.random.default_rng(0)
+    real, fake = rng.random((20_000, 1)), 2 * rng.random((20_000, 1))
+    assert metrics.nearest_neighbor_accuracy(real, fake) == pytest.approx(2 / 3, abs=0.01)
+    assert metrics.nearest_neighbor_accuracy(real, fake + 2) == 1.0
+    same = [metrics.nearest_neighbor_accuracy(*rng.random((2, 400, 2))) for _ in range(300)]
+    assert np.mean(same) == pytest.approx(0.5, abs=0.005)
+    assert np.std(same) == pytest.approx(0.45 / np.sqrt(400), rel=0.15)
+
+
+def test_nearest_neighbor_accuracy_sees_copies_and_needs_equal_sizes():
+    assert metrics.nearest_neighbor_accuracy(REAL, REAL[::-1]) == 0.0  # each is beside its copy
+    # Many copies of one sample: which of them is nearest does not matter, never itself.
+    assert metrics.nearest_neighbor_accuracy(np.zeros((9, 2)), np.ones((9, 2))) == 1.0
+    with pytest.raises(ValueError, match=r"fake has 45 samples, but real has 60.*as many of each"):
+        metrics.nearest_neighbor_accuracy(REAL, FAKE)
+    with pytest.raises(ValueError, match="real has 1 sample, but a nearest other sample"):
+        metrics.nearest_neighbor_accuracy(REAL[:1], FAKE[:1])
 
 
 def test_nearest_distance_ratio_is_the_definition(monkeypatch):

@@ -16,7 +16,7 @@ PACKAGE = Path(gmmlearn.__file__).parent
 FLOORS = [
     {"_files", "_validation", "arrays", "attributes"},
     {"gaussian", "codes", "damage", "ensemble", "datasets", "plots", "potts", "recorded", "scenes"},
-    {"mixture", "metrics", "texture", "words"},
+    {"mixture", "metrics", "shapes", "texture", "words"},
     {"em", "scale_mixture"},
     # The tool, from its arithmetic up to scikit-learn's interface.
     {"covariance", "progress"},

@@ -20,6 +20,7 @@ from gmmlearn.metrics.neighbours import (
     PrecisionRecall,
     mean_pairwise_distance,
     nearest_distance_ratio,
+    nearest_neighbor_accuracy,
     precision_recall,
 )
 
@@ -43,5 +44,6 @@ __all__ = [
     "mode_statistics",
     "ndb",
     "nearest_distance_ratio",
+    "nearest_neighbor_accuracy",
     "precision_recall",
 ]

@@ -3,8 +3,16 @@
 from typing import NamedTuple
 
 import numpy as np
+from scipy.spatial.distance import cdist
 
-from gmmlearn._validation import as_count, as_numbers, as_points, as_rng, require_samples
+from gmmlearn._validation import (
+    as_count,
+    as_numbers,
+    as_points,
+    as_positive,
+    as_rng,
+    require_samples,
+)
 
 # Numbers in one block of kernel values: 32 MiB.
 _BLOCK = 2**22
@@ -133,13 +141,16 @@ class KernelBlocks(NamedTuple):
     """One value for each block."""
 
 
-def kernel_distance(real, fake):
-    """Return the unbiased squared maximum mean discrepancy, cubic kernel (eq. mmd-unbiased).
+def kernel_distance(real, fake, bandwidth=None):
+    """Return the unbiased squared maximum mean discrepancy (eq. mmd-unbiased).
 
     Parameters
     ----------
     real, fake : array-like (N, F), (M, F)
         Features, two samples or more of each.
+    bandwidth : float > 0, optional
+        Of the Gaussian kernel exp(-|x - y|^2 / (2 bandwidth^2)), in units of the features: the size
+        of the shapes that it sees best. None takes the cubic kernel.
 
     Returns
     -------
@@ -148,8 +159,9 @@ def kernel_distance(real, fake):
 
     Notes
     -----
-    The kernel is (x'y / F + 1)^3, which compares the first three moments. On the features of the
-    Inception network this is the KID (binkowski2018demystifying).
+    The cubic kernel is (x'y / F + 1)^3, which compares the first three moments. On the features of
+    the Inception network this is the KID (binkowski2018demystifying). The Gaussian kernel compares
+    all of the distributions; values at different bandwidths cannot be compared.
 
     References
     ----------
@@ -161,7 +173,9 @@ def kernel_distance(real, fake):
     297.5
     """
     real, fake = _pair(real, fake)
-    return float(_within(real) + _within(fake) - 2.0 * _kernel_sum(real, fake) / _pairs(real, fake))
+    kernel = _cubic if bandwidth is None else _gaussian(as_positive(bandwidth, "bandwidth"))
+    between = _kernel_sum(kernel, real, fake) / _pairs(real, fake)
+    return float(_within(kernel, real) + _within(kernel, fake) - 2.0 * between)
 
 
 def kernel_distance_blocks(real, fake, n_blocks=10, rng=None):
@@ -210,20 +224,26 @@ def _pairs(X, Y):
     return float(len(X)) * len(Y)
 
 
-def _within(X):
+def _within(kernel, X):
     """Return the kernel's mean over pairs of different rows."""
-    own = _cube(np.square(X).sum(axis=1) / X.shape[1]).sum()
-    return (_kernel_sum(X, X) - own) / (_pairs(X, X) - len(X))
+    return _kernel_sum(kernel, X, X, with_own=False) / (_pairs(X, X) - len(X))
 
 
-def _kernel_sum(X, Y):
-    """Return the sum of the kernel over all pairs, a block of rows at a time."""
-    rows = max(1, _BLOCK // len(Y))
-    starts = range(0, len(X), rows)
-    return sum(_cube(X[i : i + rows] @ Y.T / X.shape[1]).sum() for i in starts)
+def _kernel_sum(kernel, X, Y, with_own=True):
+    """Return the sum of the kernel over all pairs, or without i = j; a block of rows at a time."""
+    rows, total = max(1, _BLOCK // len(Y)), 0.0
+    for i in range(0, len(X), rows):
+        values = kernel(X[i : i + rows], Y)
+        total += values.sum() - (0.0 if with_own else np.trace(values, offset=i))
+    return total
 
 
-def _cube(products):
-    """Return (products + 1)^3."""
-    shifted = products + 1.0
+def _cubic(X, Y):
+    """Return (x'y / F + 1)^3 of all pairs."""
+    shifted = X @ Y.T / X.shape[1] + 1.0
     return shifted * shifted * shifted
+
+
+def _gaussian(bandwidth):
+    """Return the Gaussian kernel as a function of two sets."""
+    return lambda X, Y: np.exp(cdist(X, Y, "sqeuclidean") / (-2.0 * bandwidth**2))
