@@ -12,7 +12,7 @@ from contextlib import contextmanager
 import torch
 from torch import nn
 
-from gmmlearn._validation import as_count
+from gmmlearn._validation import as_count, as_positive
 
 ACTIVATIONS = {
     "relu": nn.ReLU,
@@ -75,6 +75,52 @@ class MLP(Layers):
             layers.append(nn.Unflatten(1, out_features))
         super().__init__(*layers, *[nn.Tanh()] * squash)
         start_weights(self, activation)
+
+
+class FourierFeatures(nn.Module):
+    """Points and random waves of them, for a network that is to see fine shapes.
+
+    A perceptron learns what changes slowly over its input long before what changes fast. Of points
+    x it is given x, sin(x W) and cos(x W) instead, with W drawn once from a Gaussian.
+
+    Parameters
+    ----------
+    in_features : int
+        F, of a point.
+    n_waves : int
+        Columns of W; F + 2 n_waves numbers go out.
+    std : float > 0
+        Of the entries of W: shapes of the size 1 / std are seen best.
+
+    References
+    ----------
+    tancik2020fourier.
+
+    Examples
+    --------
+    >>> judge = nn.Sequential(FourierFeatures(2, n_waves=8, std=2.0), MLP(18, 1))
+    >>> judge(torch.zeros(5, 2)).shape
+    torch.Size([5, 1])
+    """
+
+    def __init__(self, in_features, n_waves=32, std=1.0):
+        super().__init__()
+        shape = as_count(in_features, "in_features"), as_count(n_waves, "n_waves")
+        self.register_buffer("waves", as_positive(std, "std") * torch.randn(shape))
+
+    def forward(self, x):
+        """Return points and waves.
+
+        Parameters
+        ----------
+        x : tensor (B, F)
+
+        Returns
+        -------
+        tensor (B, F + 2 n_waves)
+        """
+        angles = x @ self.waves
+        return torch.cat([x, angles.sin(), angles.cos()], dim=1)
 
 
 class ConvEncoder(Layers):

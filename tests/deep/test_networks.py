@@ -9,7 +9,7 @@ from scipy.integrate import quad
 from scipy.stats import norm
 from torch import nn
 
-from gmmlearn.deep.networks import ACTIVATIONS, MLP, ConvDecoder, ConvEncoder
+from gmmlearn.deep.networks import ACTIVATIONS, MLP, ConvDecoder, ConvEncoder, FourierFeatures
 from gmmlearn.deep.training import seeded
 
 SIZES = [(8, 1), (28, 1), (32, 1), (32, 3)]
@@ -173,3 +173,26 @@ def test_slices_are_networks():
 def test_bad_arguments_are_refused_by_name(make, match):
     with pytest.raises(ValueError, match=match):
         make()
+
+
+def test_fourier_features_are_the_points_and_waves_of_a_gaussian_kernel():
+    torch.manual_seed(0)
+    features = FourierFeatures(2, n_waves=20_000, std=1.5).double()
+    x = torch.tensor([[0.3, -0.4], [0.5, 0.2]], dtype=torch.float64)
+    found = features(x)
+    torch.testing.assert_close(found[:, :2], x)
+    # Bochner: the mean of cos(w'x) cos(w'y) + sin(w'x) sin(w'y) tends to exp(-std^2 |x - y|^2 / 2).
+    waves = found[:, 2:]
+    alike = (waves[0] * waves[1]).sum().item() / 20_000
+    assert alike == pytest.approx(math.exp(-(1.5**2) * (x[0] - x[1]).square().sum() / 2), abs=0.02)
+    assert (waves[0] * waves[0]).sum().item() / 20_000 == pytest.approx(1.0)
+    assert not list(features.parameters())  # drawn once, never trained
+    assert set(features.state_dict()) == {"waves"}  # and saved with the network
+
+
+@pytest.mark.parametrize(
+    ("given", "name"), [((0, 3), "in_features"), ((2, 0), "n_waves"), ((2, 3, 0.0), "std")]
+)
+def test_fourier_features_refuse_by_name(given, name):
+    with pytest.raises(ValueError, match=f"^{name} must"):
+        FourierFeatures(*given)
