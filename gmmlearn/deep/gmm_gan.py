@@ -3,6 +3,7 @@
 import copy
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -10,17 +11,31 @@ from gmmlearn import recorded
 from gmmlearn._files import write_atomically
 from gmmlearn._validation import as_count, as_nonnegative, as_points
 from gmmlearn.deep.autoencoder import Autoencoder, fit_autoencoder, require_pixels, to_codes
+from gmmlearn.deep.joint_prior import JointPrior
 from gmmlearn.deep.mixture_game import as_samples, fit_gmm_gan
-from gmmlearn.deep.networks import MLP, apply_network, at_rest
+from gmmlearn.deep.networks import MLP, ConvDecoder, ConvEncoder, apply_network, at_rest
+from gmmlearn.deep.pixels import as_images
 from gmmlearn.deep.prior import MixturePrior, as_generator
 from gmmlearn.deep.training import Trained, seeded
 from gmmlearn.estimator import GaussianMixture
+from gmmlearn.painter import LEVELS
+from gmmlearn.scenes import MAX_TREES
 from gmmlearn.selection import Selection, select_n_components
+from gmmlearn.words import parse
 
-__all__ = ["GMMGAN", "Made", "fit_gmm_gan", "load_gmm_gan", "make_gmm_gan", "mixture_of_codes"]
+__all__ = [
+    "GMMGAN",
+    "Made",
+    "Networks",
+    "fit_gmm_gan",
+    "load_gmm_gan",
+    "make_gmm_gan",
+    "make_networks",
+    "mixture_of_codes",
+]
 _BLOCK = 2048
 """Pictures in one pass outside training."""
-_PLANS = {"digits": (1, 8, 8)}
+_SHAPES = {"digits": (1, 8, 8), "seasons": (3, 32, 32)}
 """The pictures of the recorded models."""
 
 
@@ -66,8 +81,8 @@ class GMMGAN(nn.Module):
         ----------
         autoencoder : Autoencoder
             Trained; copied.
-        mixture : Mixture or fitted GaussianMixture
-            Of its codes.
+        mixture : Mixture, fitted GaussianMixture, or MixturePrior
+            Of its codes. A prior is used as it is; with a `JointPrior` the model can `draw`.
         discriminator : nn.Module
             Used as it is.
         trainable : bool
@@ -78,7 +93,9 @@ class GMMGAN(nn.Module):
         GMMGAN
         """
         encoder, decoder = (copy.deepcopy(m) for m in (autoencoder.encoder, autoencoder.decoder))
-        prior = MixturePrior.from_mixture(mixture, trainable=trainable)
+        prior = mixture
+        if not isinstance(mixture, MixturePrior):
+            prior = MixturePrior.from_mixture(mixture, trainable=trainable)
         return cls(decoder, discriminator, prior, encoder)
 
     # ----------------------------------------------------------------------------------- drawing
@@ -102,6 +119,39 @@ class GMMGAN(nn.Module):
         """
         rng = as_generator(rng, self._device)
         return self.generate(self.prior.sample(n_samples, rng=rng, component=component))
+
+    def draw(self, text, n=16, rng=None):
+        """Draw scenes that a text asks for (eq. joint-condition).
+
+        Parameters
+        ----------
+        text : str
+            Such as "a spring evening with two trees"; see `words.parse`.
+        n : int >= 1
+            Number of pictures.
+        rng : torch Generator, int or None
+            Source of randomness.
+
+        Returns
+        -------
+        float32 array (n, side, side, 3)
+            Pictures in [-1, 1].
+
+        Raises
+        ------
+        ValueError
+            If the text has words that are not known, or that contradict each other; or if the
+            model's prior knows no attributes.
+        """
+        if not isinstance(self.prior, JointPrior):
+            raise ValueError(
+                "draw needs a prior that knows attributes, and this model's knows none. Use "
+                'load_gmm_gan("seasons"), or build the model with a JointPrior; sample draws '
+                "without words."
+            )
+        rng = as_generator(rng, self._device)
+        z = self.prior.given(**parse(text)).sample(n, rng=rng)
+        return as_images(self.generate(z)).astype(np.float32)
 
     def generate(self, z):
         """Return the samples of latent points.
@@ -301,17 +351,71 @@ class Made(NamedTuple):
     """The adversarial steps."""
 
 
-def make_gmm_gan(pixels, latent_dim=16, *, n_steps=2500, codes=None, mixture=None, seed=0, **game):
+class Networks(NamedTuple):
+    """What a GMM-GAN of pictures is made of, before any training."""
+
+    encoder: nn.Module
+    """Pixels to codes."""
+    decoder: nn.Module
+    """Codes to pixels in [-1, 1]; the generator begins as it."""
+    discriminator: nn.Module
+    """Pixels to a logit."""
+
+
+def make_networks(shape, latent_dim, width=32, seed=0):
+    """Return networks for pictures: perceptrons for 8 x 8 pixels, convolutions for larger ones.
+
+    Parameters
+    ----------
+    shape : (int, int, int)
+        Channels and sides of a picture.
+    latent_dim : int >= 1
+        Numbers of a code.
+    width : int
+        Channels after the first convolution of encoder and decoder. The discriminator, which each
+        step asks four times, has half as many.
+    seed : int
+        Of the weights.
+
+    Returns
+    -------
+    Networks
+    """
+    channels, side, _ = shape
+    with seeded(seed):
+        if side <= 8:
+            autoencoder = MLP(shape, latent_dim), MLP(latent_dim, shape, squash=True)
+            return Networks(*autoencoder, MLP(shape, 1, activation="leaky_relu"))
+        return Networks(
+            ConvEncoder(side, channels, latent_dim, width),
+            ConvDecoder(latent_dim, side, channels, width, squash=True),
+            ConvEncoder(side, channels, 1, max(1, width // 2), activation="leaky_relu"),
+        )
+
+
+def make_gmm_gan(
+    pixels,
+    latent_dim=16,
+    *,
+    n_steps=2500,
+    networks=None,
+    codes=None,
+    mixture=None,
+    seed=0,
+    **game,
+):
     """Go from pixels to a generator with a mixture inside: train, fit, copy, play.
 
     Parameters
     ----------
     pixels : tensor (N, C, side, side)
-        Small pictures in [-1, 1]: the networks are perceptrons.
+        Pictures in [-1, 1].
     latent_dim : int >= 1
         Numbers of a code.
     n_steps : int >= 1
         Steps of the game.
+    networks : Networks, optional
+        Trained in place; by default `make_networks` of the pictures' size.
     codes : dict, optional
         Arguments of `fit_autoencoder`.
     mixture : dict, optional
@@ -328,12 +432,12 @@ def make_gmm_gan(pixels, latent_dim=16, *, n_steps=2500, codes=None, mixture=Non
     """
     pixels = require_pixels(pixels, "pixels", at_least=2)
     latent_dim, shape = as_count(latent_dim, "latent_dim"), tuple(pixels.shape[1:])
-    with seeded(seed):
-        autoencoder = Autoencoder(MLP(shape, latent_dim), MLP(latent_dim, shape, squash=True))
-        discriminator = MLP(shape, 1, activation="leaky_relu")
+    if networks is None:
+        networks = make_networks(shape, latent_dim, seed=seed)
+    autoencoder = Autoencoder(networks.encoder, networks.decoder)
     fit_autoencoder(autoencoder, pixels, **{"seed": seed} | (codes or {}))
     selection = mixture_of_codes(autoencoder, pixels, **{"seed": seed} | (mixture or {}))
-    model = GMMGAN.from_autoencoder(autoencoder, selection.estimator, discriminator)
+    model = GMMGAN.from_autoencoder(autoencoder, selection.estimator, networks.discriminator)
     trained = fit_gmm_gan(model, pixels, n_steps, **{"seed": seed} | game)
     return Made(model, autoencoder, selection, trained)
 
@@ -343,26 +447,29 @@ def load_gmm_gan(name="digits"):
 
     Parameters
     ----------
-    name : {"digits"}
-        What it draws. ``recorded.load("gmm_gan")`` has its card.
+    name : {"digits", "seasons"}
+        What it draws. ``recorded.load("gmm_gan")`` and ``recorded.load("gmm_gan_seasons")`` have
+        their cards.
 
     Returns
     -------
     GMMGAN
         In evaluation mode.
     """
-    if name not in _PLANS:
-        raise ValueError(f"name is {name!r}. Use one of: {', '.join(_PLANS)}.")
-    weights, shape = recorded.load_weights(f"gmm_gan_{name}"), _PLANS[name]
+    if name not in _SHAPES:
+        raise ValueError(f"name is {name!r}. Use one of: {', '.join(_SHAPES)}.")
+    weights, shape = recorded.load_weights(f"gmm_gan_{name}"), _SHAPES[name]
     n_components, latent_dim = weights["prior.means"].shape
-    with seeded(0):  # all of it is overwritten
-        model = GMMGAN(
-            MLP(latent_dim, shape, squash=True),
-            MLP(shape, 1, activation="leaky_relu"),
-            MixturePrior(n_components, latent_dim).requires_grad_(False),
-            MLP(shape, latent_dim),
-        )
-    return model.load(weights).eval()
+    networks = make_networks(shape, latent_dim)  # all of it is overwritten
+    prior = MixturePrior(n_components, latent_dim)
+    if name == "seasons":
+        prior = JointPrior(n_components, latent_dim, LEVELS | {"n_trees": range(MAX_TREES + 1)})
+    prior.requires_grad_(False)
+    return (
+        GMMGAN(networks.decoder, networks.discriminator, prior, networks.encoder)
+        .load(weights)
+        .eval()
+    )
 
 
 @torch.no_grad()

@@ -296,7 +296,7 @@ def test_the_recorded_model_is_as_good_as_its_card_says():
     assert not model.training
     size = (Path(recorded.__file__).parent / "gmm_gan_digits.safetensors").stat().st_size
     assert size < 1e6
-    with pytest.raises(ValueError, match=r"name is 'faces'\. Use one of: digits"):
+    with pytest.raises(ValueError, match=r"name is 'faces'\. Use one of: digits, seasons"):
         load_gmm_gan("faces")
 
 
