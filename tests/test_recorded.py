@@ -104,5 +104,6 @@ def test_foreign_file_is_refused_and_not_executed(folder):
 
 @pytest.mark.parametrize("name", recorded.weight_names())
 def test_recorded_weights_are_small_and_finite(name):
-    assert (FOLDER / f"{name}.safetensors").stat().st_size < 1_000_000
+    most = {"gmm_gan_seasons": 3_000_000}.get(name, 1_000_000)  # pictures of colour, and words
+    assert (FOLDER / f"{name}.safetensors").stat().st_size <= most
     assert all(np.isfinite(array).all() for array in recorded.load_weights(name).values())
