@@ -31,6 +31,8 @@ from gmmlearn.scenes import make_scenes
 
 DATA = ("digits", "scenes")
 """What a run can learn to draw."""
+RATES = {"learning_rates": (1e-4, 4e-4)}
+"""Of the game's generator and discriminator."""
 
 
 class Plan(NamedTuple):
@@ -118,6 +120,47 @@ def networks(plan, shape):
         return autoencoder, ConvEncoder(side, n_channels, 1, plan.width, "leaky_relu")
 
 
+class Begun(NamedTuple):
+    """What `begin` returns: all that comes before the game."""
+
+    model: GMMGAN
+    """Generator as the decoder left it, prior as EM left it."""
+    pixels: torch.Tensor
+    """To train on."""
+    source: str
+    """Where they come from."""
+    history: dict
+    """The autoencoder's."""
+    seconds: dict
+    """Of the autoencoder, and of EM."""
+
+
+def begin(plan, folder, device="auto", progress=None):
+    """Train the autoencoder, fit mixtures to its codes and choose one, and build the model.
+
+    Parameters
+    ----------
+    plan : Plan
+    folder : str or Path
+        Keeps the autoencoder's checkpoint.
+    device : str or torch.device
+    progress : bool, optional
+
+    Returns
+    -------
+    Begun
+    """
+    pixels, source = pictures(plan)
+    autoencoder, discriminator = networks(plan, pixels.shape[1:])
+    loop = _loop(plan, Path(folder) / "codes.checkpoint", device, progress)
+    coded = fit_autoencoder(autoencoder, pixels, plan.code_steps, code_penalty=0.05, **loop)
+    began = perf_counter()
+    selection = mixture_of_codes(autoencoder, pixels, plan.components, seed=plan.seed)
+    seconds = {"codes": coded.seconds, "mixture": perf_counter() - began}
+    model = GMMGAN.from_autoencoder(autoencoder, selection.estimator, discriminator)
+    return Begun(model, pixels, source, coded.history, seconds)
+
+
 def run(plan, folder, device="auto", progress=None):
     """Train autoencoder, mixture and game; write model, record and checkpoints into a folder.
 
@@ -146,40 +189,32 @@ def run(plan, folder, device="auto", progress=None):
     """
     folder, device = Path(folder), choose_device(device)
     folder.mkdir(parents=True, exist_ok=True)
-    pixels, source = pictures(plan)
-    loop = {"seed": plan.seed, "device": device, "bf16": plan.bf16, "progress": progress}
-    loop |= {"batch_size": plan.batch_size, "checkpoint_every": plan.checkpoint_every}
-    autoencoder, discriminator = networks(plan, pixels.shape[1:])
-    coded = fit_autoencoder(
-        autoencoder,
-        pixels,
-        plan.code_steps,
-        code_penalty=0.05,
-        checkpoint=folder / "codes.checkpoint",
-        **loop,
-    )
-    began = perf_counter()
-    selection = mixture_of_codes(autoencoder, pixels, plan.components, seed=plan.seed)
-    seconds = {"codes": coded.seconds, "mixture": perf_counter() - began}
-    model = GMMGAN.from_autoencoder(autoencoder, selection.estimator, discriminator)
-    game = fit_gmm_gan(
-        model,
-        pixels,
-        plan.n_steps,
-        r1=plan.r1,
-        learning_rates=(1e-4, 4e-4),
-        checkpoint=folder / "game.checkpoint",
-        **loop,
-    )
-    seconds["game"] = game.seconds
-    record = {"data": source, "plan": plan._asdict(), **described(model, pixels, device)}
-    record |= {"seconds": {k: round(v, 3) for k, v in seconds.items()}}
+    begun = begin(plan, folder, device, progress)
+    loop = _loop(plan, folder / "game.checkpoint", device, progress)
+    game = fit_gmm_gan(begun.model, begun.pixels, plan.n_steps, r1=plan.r1, **RATES, **loop)
+    seconds = begun.seconds | {"game": game.seconds}
+    record = {"data": begun.source, "plan": plan._asdict()}
+    record |= described(begun.model, begun.pixels, device)
+    record["seconds"] = {k: round(v, 3) for k, v in seconds.items()}
     record["pictures_per_second"] = round(plan.batch_size * plan.n_steps / game.seconds, 1)
-    record["losses"] = {"codes": ends(coded.history), "game": ends(game.history)}
+    record["losses"] = {"codes": ends(begun.history), "game": ends(game.history)}
     if ranks.is_first():
-        model.save(folder / "model.safetensors")
+        begun.model.save(folder / "model.safetensors")
         write_atomically(folder / "record.json", (json.dumps(record, indent=1) + "\n").encode())
-    return model.eval(), record
+    return begun.model.eval(), record
+
+
+def _loop(plan, checkpoint, device, progress):
+    """Return what both training loops are told."""
+    return {
+        "batch_size": plan.batch_size,
+        "seed": plan.seed,
+        "device": device,
+        "bf16": plan.bf16,
+        "progress": progress,
+        "checkpoint": checkpoint,
+        "checkpoint_every": plan.checkpoint_every,
+    }
 
 
 def described(model, pixels, device):

@@ -8,6 +8,7 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from gmmlearn.deep.arithmetic import layer_multiply_adds, multiply_adds, step_multiply_adds
+from gmmlearn.deep.gan import r1_penalty
 from gmmlearn.deep.networks import MLP, ConvDecoder, ConvEncoder
 
 
@@ -52,3 +53,15 @@ def test_a_step_costs_three_times_the_pass_but_for_the_first_layer():
     # Pixels ask for no gradient: the first layer has none to send back.
     found = step_multiply_adds(lambda: network(x).sum().backward(), batch_size=4)
     assert found == 3 * sum(forward) - forward[0]
+
+
+def test_a_penalty_on_the_slope_is_counted_too():
+    """A linear network's slope is a product of its weights: three products, and their gradients."""
+    network = nn.Sequential(nn.Linear(5, 7, bias=False), nn.Linear(7, 1, bias=False))
+    x = torch.randn(4, 5)
+    plain = step_multiply_adds(lambda: network(x).sum().backward(), batch_size=4)
+    first, last = 35, 7
+    assert plain == 2 * first + 3 * last
+    penalised = step_multiply_adds(lambda: r1_penalty(network, x).backward(), batch_size=4)
+    # Forward; slopes back to x; then, backward through those, for W1 and what it met, and for W2.
+    assert penalised == 2 * (first + last) + 2 * first + last
