@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 from scipy.linalg import sqrtm
 from scipy.spatial.distance import pdist
 from scipy.stats import binomtest, entropy, ortho_group
@@ -477,6 +478,19 @@ def test_bits_per_pixel_of_a_density_by_summing_cubes():
     found = metrics.bits_per_pixel(np.log(4 * shares), n_pixels=1, n_levels=4)
     np.testing.assert_allclose(found, -np.log2(shares))
     np.testing.assert_allclose(metrics.bits_per_pixel(7 * np.log(4 * shares), 7, 4), found)
+
+
+@pytest.mark.parametrize("level", [0.5, 0.95])
+def test_mean_interval_is_that_of_students_test(level):
+    x = np.array([0.3, -1.0, 2.5, 0.7, 0.1])
+    truth = stats.ttest_1samp(x, 0.0).confidence_interval(level)
+    np.testing.assert_allclose(metrics.mean_interval(x, level), [x.mean(), *truth], rtol=1e-12)
+
+
+@pytest.mark.parametrize("values", [[1.0], [], [1.0, np.nan], [[1.0, 2.0]]])
+def test_mean_interval_refuses_what_has_no_spread(values):
+    with pytest.raises(ValueError, match="values"):
+        metrics.mean_interval(values)
 
 
 def test_bootstrap_interval_of_a_mean_is_the_normal_one():

@@ -170,7 +170,7 @@ def fit_autoencoder(
         Its start; it falls to zero along a cosine.
     code_penalty : float >= 0
         Times half the squared length of the code, added to half the squared error: keeps the codes
-        near zero, at the price of errors (ghosh2020from).
+        near zero, at the price of errors (eq. gmm-gan-codes, ghosh2020from).
     **loop
         `seed`, `device`, `progress`, `checkpoint` and the rest of `training.train`.
 

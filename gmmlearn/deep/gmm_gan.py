@@ -40,7 +40,7 @@ _SHAPES = {"digits": (1, 8, 8), "seasons": (3, 32, 32)}
 
 
 class GMMGAN(nn.Module):
-    """A generator that draws its latent points from a mixture of Gaussians.
+    """A generator that draws its latent points from a mixture (eq. gmm-gan-model).
 
     The four parts are plain modules; replace any of them. `make_gmm_gan` goes from pixels to a
     trained model in one call, `GMMGAN.from_autoencoder` starts from an autoencoder and a mixture of
@@ -64,7 +64,7 @@ class GMMGAN(nn.Module):
 
     References
     ----------
-    gurumurthy2017deligan.
+    gurumurthy2017deligan; benyosef2018gaussian.
     """
 
     def __init__(self, generator, discriminator, prior, encoder=None):

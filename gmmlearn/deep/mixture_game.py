@@ -31,10 +31,10 @@ def fit_gmm_gan(
 ):
     """Let generator and discriminator play, with latent points from the model's mixture.
 
-    The generator ends with the average of its weights. If the mixture is trainable, its parameters
-    follow the same loss through the points (means and covariances) and through a score term
-    (weights); the anchor, minus the mean log density of the data's codes, which is what EM
-    minimises, keeps it from drifting.
+    The generator ends with the average of its weights (eq. gmm-gan-average). If the mixture is
+    trainable, its parameters follow the same loss through the points (means and covariances) and
+    through a score term (weights, eq. gmm-gan-gradient); the anchor (eq. gmm-gan-anchor), minus the
+    mean log density of the data's codes, which is what EM minimises, keeps it from drifting.
 
     Parameters
     ----------
@@ -137,7 +137,7 @@ def fit_gmm_gan(
 
 
 def score_term(losses, weight):
-    """Return zero, with the gradient that mean losses have through the choice of components.
+    """Return zero, whose gradient is the losses' through the choice (eq. gmm-gan-gradient).
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ from gmmlearn._validation import as_nonnegative
 
 
 def keep_component(encoder, prior, strength=1.0):
-    """Return a loss that is low where a sample's code gives away its component.
+    """Return a loss that is low where a sample tells its component (eq. gmm-gan-information).
 
     The loss of a sample from component k is minus log p(k | code of the sample), so the mixture
     itself guesses which component a sample came from, and the generator helps it.
@@ -40,7 +40,7 @@ def keep_component(encoder, prior, strength=1.0):
 
 
 def keep_density(encoder, prior, strength=1.0):
-    """Return a loss that is low where a sample's code is likely under the mixture.
+    """Return a loss that is low where a sample's code is likely (eq. gmm-gan-density).
 
     The loss is minus log p(code of the sample). It pulls towards the middle of the components: with
     much strength it costs diversity.
@@ -87,7 +87,7 @@ def tell_components(samples, codes, prior):
 
 
 class Teller(nn.Module):
-    """A generator that says, with each sample, which component it comes from.
+    """A generator that tells with each sample its component (eq. gmm-gan-told).
 
     With it and `tell_components` of the real data, `gan.fit_gan` plays the game in which the
     discriminator is told the component (mirza2014conditional).
@@ -116,7 +116,7 @@ class Teller(nn.Module):
 
 
 class Refiner(nn.Module):
-    """A generator for a mixture in the space of the data: it moves the mixture's samples a little.
+    """A generator that moves the samples of a mixture of data a little (eq. gmm-gan-refiner).
 
     Its samples are z + network(z). The network's last linear layer begins at zero, so that before
     the first step the samples are the mixture's own.

@@ -14,7 +14,13 @@ from gmmlearn.metrics.distances import (
     kernel_distance_blocks,
 )
 from gmmlearn.metrics.faults import faulty_samples
-from gmmlearn.metrics.intervals import Interval, agreement, bits_per_pixel, bootstrap_interval
+from gmmlearn.metrics.intervals import (
+    Interval,
+    agreement,
+    bits_per_pixel,
+    bootstrap_interval,
+    mean_interval,
+)
 from gmmlearn.metrics.neighbours import (
     NearestDistance,
     PrecisionRecall,
@@ -40,6 +46,7 @@ __all__ = [
     "frechet_distance_gaussians",
     "kernel_distance",
     "kernel_distance_blocks",
+    "mean_interval",
     "mean_pairwise_distance",
     "mode_statistics",
     "ndb",
