@@ -1,19 +1,16 @@
-"""Mend what the page builder writes that a screen reader would stumble over.
-
-docutils gives a bibliography's entries the role doc-biblioentry. A list may not hold it, and
-WAI-ARIA has deprecated it (https://github.com/w3c/dpub-aria/issues/15). The theme's sidebar opens
-and closes a section by a summary without a word in it.
-"""
+"""Mend what the page builder writes that a screen reader would stumble over; see upstream.py."""
 
 
 def mend_bibliography(app, page, template, context, doctree):
     """Make a bibliography a list of list items."""
+    # upstream: bibliography
     if "body" in context:
         context["body"] = context["body"].replace('role="doc-biblioentry"', 'role="listitem"')
 
 
 def name_toggles(app, page, template, context, doctree):
     """Name what opens and closes a section of the sidebar."""
+    # upstream: toggles
     if make := context.get("generate_toctree_html"):
         context["generate_toctree_html"] = lambda *args, **settings: str(
             make(*args, **settings)

@@ -12,6 +12,7 @@ count_through_the_book = TocTreeCollector.assign_figure_numbers
 
 
 def count_by_chapter(self, env):
+    # upstream: chapter numbers
     chapters = {page: re.search(r"(?:^|/)(\d\d)_", page) for page in env.found_docs}
     shown = env.toc_secnumbers  # put back below: titles carry their number themselves
     env.toc_secnumbers = {page: {"": (int(match[1]),)} for page, match in chapters.items() if match}

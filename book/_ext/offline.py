@@ -20,6 +20,7 @@ def copy_mathjax(app):
 
 
 def leave_out_thebe(app, config):
+    # upstream: thebe
     for listeners in app.events.listeners.values():
         listeners[:] = [one for one in listeners if one.handler.__module__ != "sphinx_thebe"]
     styles = app.registry.css_files
