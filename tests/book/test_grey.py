@@ -38,7 +38,7 @@ TOLD_APART = {
     ],
     "each has its own kind of mark, or of line": [
         *("fig-01-whitening", "fig-04-offset", "fig-04-coverage", "fig-04-runs", "fig-04-failure"),
-        *("fig-06-digits", "fig-07-validation", "fig-11-seeds"),
+        *("fig-06-digits", "fig-07-validation", "fig-11-seeds", "fig-15-factorial"),
     ],
     "each has its own place": ["player-em-steps", "fig-12-seeds", "fig-12-collapse", "landing.png"],
     "they are no marks: pale ones overlap": ["fig-01-slice", "fig-01-plane"],
