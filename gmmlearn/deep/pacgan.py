@@ -35,7 +35,8 @@ class Maxout(nn.Module):
         -------
         tensor (B, out_features)
         """
-        return self.affine(x).unflatten(1, (-1, self.n_pieces)).amax(dim=2)
+        # The pieces first: whole rows are compared, not five neighbours at a time.
+        return self.affine(x).unflatten(1, (self.n_pieces, -1)).amax(dim=1)
 
 
 def pacgan_generator(latent_dim=2, n_features=2, width=WIDTH):
