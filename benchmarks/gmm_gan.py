@@ -103,7 +103,7 @@ BEST = "factorial/mixture decoder/0"
 """The cell whose weights are recorded."""
 NUMBERS, CRITERIA = (5, 10, 20, 40, 80), ("bic", "icl", "held-out")
 PASSES = (("factorial", 2000), ("factorial", 4000), ("variants", 1000), ("ablations", 1000))
-PASSES += (("rivals", 4000), ("remedies", 4000))
+PASSES += (("remedies", 4000), ("rivals", 4000))
 """Groups, and the step up to which each pass goes."""
 COOLED = ("factorial", "remedies", "tuning")
 """Groups whose plain GANs and models of ours are measured with smaller covariances too."""
