@@ -69,6 +69,7 @@ def trials():
         (50, 1e-3, 1e-3, 1.0),
         (100, 2e-3, 2e-3, 1.0),
         (100, 1e-3, 2e-3, 0.2),
+        (100, 1e-3, 1e-3, 0.2),
     ):
         name = f"packed, {packs} packs, rates {fast:g} {slow:g}, R1 {r1:g}"
         made[name] = PACKED | rates(fast, slow, "random") | {"batch_size": packs, "r1": r1}
