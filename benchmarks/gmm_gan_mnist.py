@@ -12,9 +12,10 @@ GMMLEARN_DATA names the folder of the digits.
     python benchmarks/gmm_gan_mnist.py record  # prints, writes gmmlearn/recorded/gmm_gan_mnist.json
 
 Keys of "summary" are those of `gmm_gan.py`: "means", "differences" (mixture decoder minus plain),
-"speed", "steering" (of the last step, triple over seeds). "judge" has the classifier's accuracy on
-the held-out digits. The pictures of seed 0 are in gmm_gan_mnist.safetensors, bytes 0..255: "ours"
-(10, 8, 28, 28), for each digit the heaviest component that mostly draws it, "plain" (80, 28, 28).
+"speed", "seconds"; "steering" is of the last step, triples over seeds. "judge" has the classifier's
+accuracy on the held-out digits. The pictures of seed 0 are in gmm_gan_mnist.safetensors, bytes
+0..255: "ours" (10, 8, 28, 28), for each digit the heaviest component that mostly draws it, and
+"plain" (80, 28, 28).
 """
 
 import os
@@ -28,7 +29,7 @@ from time import perf_counter, process_time
 
 import numpy as np
 import torch
-from gmm_gan import compared, speed
+from gmm_gan import compared, seconds, speed
 from gmm_gan_cells import World, made, run, steered
 from gmm_gan_measures import Cells, Yardstick, interval, measured, table
 from provenance import RECORDED, ROOT, origin, write_record
@@ -264,6 +265,7 @@ def conclude():
             "means": table(runs),
             "differences": compared(ours, plain, steps),
             "speed": speed(plain, ours),
+            "seconds": seconds(speed(plain, ours)),
             "steering": {k: interval([s[k] for s in steering]) for k in ("purity", "own")},
         },
         "runs": [{k: v for k, v in r.items() if k != "settings"} for r in rows],
