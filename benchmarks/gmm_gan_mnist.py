@@ -78,6 +78,7 @@ TRIALS = {
     "plain, rates 0.001 0.001": PLAIN | {"rates": {"random": [1e-3, 1e-3]}},
     "plain, rates 0.0005 0.001": PLAIN | {"rates": {"random": [5e-4, 1e-3]}},
     "plain, rates 0.001 0.001, R1 10": PLAIN | {"rates": {"random": [1e-3, 1e-3]}, "r1": 10.0},
+    "plain, rates 0.002 0.002": PLAIN | {"rates": {"random": [2e-3, 2e-3]}},
     "mixture decoder, rates 0.0001 0.001": {"rates": {"decoder": [1e-4, 1e-3]}},
     "mixture decoder, rates 0.0003 0.001": {"rates": {"decoder": [3e-4, 1e-3]}},
 }
