@@ -48,7 +48,7 @@ from gmmlearn.metrics import agreement
 
 FOLDER = ROOT / "_build" / "gmm_gan_mnist"
 LIMITS, SIDE, WIDTH = (0, 255), 28, 16
-LOOKS = (0, 500, 1500, 3000)
+LOOKS = (0, 500, 1000, 2000)
 SPLITS = {"train": slice(0, 8000), "validation": slice(8000, 9000), "test": slice(9000, 10_000)}
 JUDGE = Plan(SIDE, 1, LIMITS, (16, 32, 48), 32, {"digit": 10})
 JUDGE_EPOCHS, JUDGE_NOISE = 6, 8.0
@@ -64,7 +64,7 @@ BASE = {
     "latent_dim": 16,
     "code_steps": 2000,
     "code_penalty": 0.05,
-    "rates": {"random": [1e-3, 1e-3], "decoder": [1e-4, 1e-3]},
+    "rates": {"random": [2e-3, 2e-3], "decoder": [1e-4, 1e-3]},
     "betas": [0.5, 0.99],
     "r1": 1.0,
     "packing": 1,
@@ -92,8 +92,8 @@ def cells():
         corners = {
             "normal random": PLAIN,
             "mixture decoder": {},
-            "gaussian decoder": {"prior": "gaussian", "looks": [0, 500, 1500]},
-            "mixture random": {"start": "random", "looks": [0, 500, 1500]},
+            "gaussian decoder": {"prior": "gaussian", "looks": [0, 500, 1000]},
+            "mixture random": {"start": "random", "looks": [0, 500, 1000]},
         }
         for name, changes in corners.items():
             found[f"factorial/{name}/{seed}"] = BASE | changes | {"seed": seed}
