@@ -64,7 +64,7 @@ BASE = {
     "latent_dim": 16,
     "code_steps": 2000,
     "code_penalty": 0.05,
-    "rates": {"random": [2e-3, 2e-3], "decoder": [1e-4, 1e-3]},
+    "rates": {"random": [2e-3, 2e-3], "decoder": [3e-4, 1e-3]},
     "betas": [0.5, 0.99],
     "r1": 1.0,
     "packing": 1,
