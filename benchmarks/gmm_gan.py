@@ -18,14 +18,16 @@ digits, in pixels. A triple is mean and 95 % interval (Student's t) over seeds. 
 - "differences": steps, measure: triple of "mixture decoder" minus the plain GAN at as many steps.
 - "remedies": the same for each remedy; "untuned" for both beside the untuned GAN.
 - "rivals": rival, measure: triple of "mixture decoder" at its last step minus the rival.
-- "aim": of "mixture decoder" and each remedy, also with covariances multiplied after training: what
-  was found of the aim, and whether it is met: precision 0.10 above the plain GAN, interval above
+- "aim": of "mixture decoder" and each remedy, also with covariances multiplied after training, and
+  of decoder and mixture without a game ("alone"): what was found of the aim, and whether it is met: precision 0.10 above the plain GAN, interval above
   0.05; recall at most 0.02 below; ratio at least 0.9. Training digits: see "beside". "chosen" names
   the two that validation digits chose.
 - "speed": by seed, when the plain GAN's last Frechet distance was reached; "ours" leaves out step
   0, "before the game" says whether autoencoder and mixture alone have it.
 - "seconds": of "speed", over seeds, for ours and each remedy, the autoencoder's and EM's included:
   "plain", "ours", their "difference", "times sooner", triples.
+- "alone": decoder and mixture without a game, five seeds, covariances multiplied by a temperature.
+- "game": what the game adds: precision minus that of "alone", heated until recall is the same.
 - "criteria": for each criterion the K that it chooses on each seed's codes, and what these give
   after 1,000 steps.
 """
@@ -46,7 +48,7 @@ import gmm_gan_tuning as tuning
 import measures
 import numpy as np
 import torch
-from gmm_gan_cells import TEMPERATURES, World, autoencoder_of, cooled, run, steered
+from gmm_gan_cells import TEMPERATURES, World, autoencoder_of, made, run, steered, tempered
 from gmm_gan_measures import Cells, Yardstick, at, first_below, interval, measured, paired, table
 from provenance import RECORDED, ROOT, Kept, origin, write_record
 
@@ -95,15 +97,17 @@ STRUCTURES = {
     "low_rank 5": {"covariance_type": "low_rank", "rank": 5},
 }
 REMEDIES = {
-    "K 40": {"n_components": 40},
+    "K 40, long": {"n_components": 40},
     "K 40, slow": {"n_components": 40, "rates": {"decoder": [5e-5, 1e-3]}},
 }
-CHOSEN = ("K 40, covariances x 0.8", "K 40, slow, covariances x 0.9")
+CHOSEN = ("K 40, long, covariances x 0.8", "K 40, slow, covariances x 0.9")
 """Of the trials that keep recall (0.02 below the plain GAN or better) and a ratio of 0.9 on
 validation digits: the two with the most precision there."""
 BEST = "factorial/mixture decoder/0"
 """The cell whose weights are recorded."""
 NUMBERS, CRITERIA = (5, 10, 20, 40, 80), ("bic", "icl", "held-out")
+HEATS = (0.8, 0.9, 1.0, 1.1, 1.2, 1.35)
+"""Covariances of the mixture without a game are multiplied with these."""
 SHRUNK = "K 20, reg_share 0.05"
 """The cell of what "held-out" chooses with five times the variance added to the diagonals."""
 PASSES = (("factorial", 2000), ("factorial", 4000), ("variants", 1000), ("ablations", 1000))
@@ -195,7 +199,7 @@ def asked_last(name, cell, model, n_steps):
     """Return what is measured once, after the last steps; keep the weights that are recorded."""
     found, matched = {}, {"normal": "random", "mixture": "decoder"}
     if cell["start"] == matched.get(cell["prior"]) and name.startswith(COOLED):
-        found["cooled"] = {"step": n_steps, "rows": cooled(world(), model, cell["part"])}
+        found["cooled"] = {"step": n_steps, "rows": tempered(world(), model, cell["part"])}
     if cell["prior"] == "mixture" and cell["start"] == "decoder":
         found["steering"] = {"step": n_steps} | steered(world(), model)
         found["nats"] = model.log_prob(model.encode(world().pixels)).mean().item()
@@ -250,6 +254,41 @@ def judged(chosen, runs):
     return found
 
 
+def alone(n_components):
+    """Return the measures of decoder and mixture without a game, by temperature, for each seed."""
+    parts = Kept(FOLDER / "alone")
+    return {s: parts(f"{n_components}-{s}", heated, s, n_components) for s in range(5)}
+
+
+def heated(seed, n_components):
+    """Return the measures of one seed's decoder and mixture without a game, by temperature."""
+    cell = BASE | {"seed": seed, "n_components": n_components}
+    model, _ = made(world(), cell)
+    return tempered(world(), model, cell["part"], HEATS)
+
+
+def heat(by_seed):
+    """Return the mean measures at each temperature, with intervals."""
+    names = [m for m in by_seed[0][0] if m != "temperature"]
+    return {
+        str(t): {m: interval([rows[i][m] for rows in by_seed.values()]) for m in names}
+        for i, t in enumerate(HEATS)
+    }
+
+
+def gained(ours, by_seed):
+    """Return by how much a game's precision beats that without it, heated to equal recall."""
+    n, found = measured(ours)[-1], {}
+    for space in ("pixels", "judge"):
+        gains = []
+        for seed, rows in by_seed.items():
+            line = sorted((row[f"recall {space}"], row[f"precision {space}"]) for row in rows)
+            expected = np.interp(at(ours[seed], n, f"recall {space}"), *np.transpose(line))
+            gains.append(at(ours[seed], n, f"precision {space}") - expected)
+        found[f"precision {space}"] = interval(gains)
+    return found
+
+
 def compared(ours, theirs, steps):
     """Return the mean differences of all measures, with intervals, at each of some steps."""
     names = [k for k in next(iter(theirs.values()))["looks"][0] if k not in ("step", "cpu_seconds")]
@@ -285,11 +324,11 @@ AIM = {"precision pixels": (0.10, 0.05), "recall pixels": -0.02, "ratio": 0.9}
 """Of ours minus plain: precision's mean, and its interval's lower end; recall's mean; and ours'."""
 
 
-def colder(runs, temperature):
-    """Return the runs with covariances multiplied after the last step, measured once."""
-    rows = {s: next(k for k in r["cooled"]["rows"] if k["temperature"] == temperature)
-            for s, r in runs.items()}  # fmt: skip
-    return {s: {"looks": [row | {"step": runs[s]["cooled"]["step"]}]} for s, row in rows.items()}
+def at_temperature(by_seed, temperature, step):
+    """Return rows measured at a temperature, by seed, in the form of runs with one look."""
+    rows = {s: next(row for row in rows if row["temperature"] == temperature)
+            for s, rows in by_seed.items()}  # fmt: skip
+    return {s: {"looks": [row | {"step": step}]} for s, row in rows.items()}
 
 
 def aim(ours, plain):
@@ -327,10 +366,18 @@ def summary():
     everything = {name: runs for group in by_group.values() for name, runs in group.items()}
     numbers = by_group["variants"] | by_group["ablations"] | {"K 20": ours}
     contenders = {"mixture decoder": ours} | by_group["remedies"]
+    without = {K: alone(K) for K in (20, 40)}
     cold = {
-        f"{name}, covariances x {t}": colder(runs, t)
+        f"{name}, covariances x {t}": at_temperature(
+            {s: r["cooled"]["rows"] for s, r in runs.items()}, t, LOOKS[-1]
+        )
         for name, runs in contenders.items()
         for t in TEMPERATURES
+    }
+    no_game = {
+        f"K {K} alone, covariances x {t}": at_temperature(rows, t, LOOKS[-1])
+        for K, rows in without.items()
+        for t in (1.0, 1.1)
     }
     return {
         "means": table(everything | cold),
@@ -343,10 +390,15 @@ def summary():
             for name, runs in {"normal random": plain, **contenders}.items()
         },
         "rivals": {name: against(runs, rest) for name, runs in contenders.items()},
-        "aim": {name: aim(runs, plain) for name, runs in (contenders | cold).items()}
+        "aim": {name: aim(runs, plain) for name, runs in (contenders | cold | no_game).items()}
         | {"chosen": CHOSEN},
         "speed": speed(plain, ours),
         "seconds": {name: seconds(speed(plain, runs)) for name, runs in contenders.items()},
+        "alone": {f"K {K}": heat(rows) for K, rows in without.items()},
+        "game": {
+            name: gained(runs, without[40 if "K 40" in name else 20])
+            for name, runs in contenders.items()
+        },
         "criteria": judged(criteria(), numbers),
     }
 

@@ -168,15 +168,15 @@ def run(world, path, name, cell, stop_at, last=lambda *_: {}, near=lambda _: Tru
     return result
 
 
-def cooled(world, model, part):
-    """Return the measures with all covariances of the prior multiplied by less than one."""
-    warm, found = model.prior, []
-    for temperature in TEMPERATURES:
-        q = warm.to_mixture()
-        cool = Mixture(q.weights, q.means, temperature * q.covariances)
-        model.prior = MixturePrior.from_mixture(cool, trainable=False)
+def tempered(world, model, part, temperatures=TEMPERATURES):
+    """Return the measures with all covariances of the prior multiplied by each temperature."""
+    prior, found = model.prior, []
+    for temperature in temperatures:
+        q = prior.to_mixture()
+        q = Mixture(q.weights, q.means, temperature * q.covariances)
+        model.prior = MixturePrior.from_mixture(q, trainable=False)
         found.append({"temperature": temperature} | world.yardstick(part).look(world.drawer(model)))
-    model.prior = warm
+    model.prior = prior
     return found
 
 
