@@ -21,7 +21,7 @@ digits, in pixels. A triple is mean and 95 % interval (Student's t) over seeds. 
 - "aim": of "mixture decoder" and each remedy, also with covariances multiplied after training, and
   of decoder and mixture without a game ("alone"): what was found of the aim, and whether it is met:
   precision 0.10 above the plain GAN, interval above 0.05; recall at most 0.02 below; ratio at least
-  0.9. Training digits themselves: see "beside". "chosen" names the two that validation digits chose.
+  0.9. Training digits themselves: see "beside". "chosen": the two that validation digits chose.
 - "speed": by seed, when the plain GAN's last Frechet distance was reached; "ours" leaves out step
   0, "before the game" says whether autoencoder and mixture alone have it.
 - "seconds": of "speed", over seeds, for ours and each remedy, the autoencoder's and EM's included:
