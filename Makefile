@@ -36,7 +36,8 @@ test: book .venv/installed-dev
 
 notebooks: .venv/installed-dev
 	$(ONE_THREAD) $(BIN)/jupyter nbconvert --to notebook --execute --inplace \
-	    --ExecutePreprocessor.record_timing=False book/[0-9]*.ipynb
+	    --ExecutePreprocessor.record_timing=False --ExecutePreprocessor.coalesce_streams=True \
+	    book/[0-9]*.ipynb
 
 lint: .venv/installed-dev
 	$(BIN)/ruff check .
