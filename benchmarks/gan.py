@@ -2,7 +2,8 @@
 
 "ring" and "grid": networks, data, losses, optimiser and batches are those of lin2018pacgan's code.
 Different are: far fewer steps (4,000; the code takes 400,000), and the networks move in turns, not
-at the same time. These cells replace earlier ones of 2,000 steps on the ring and 1,000 on the grid.
+at the same time. These cells replace earlier ones of 2,000 steps on the ring and 1,000 on the grid,
+save those with packs of four on the ring, which had 2,000 steps and are kept.
 "lagging": small networks on a ring with wider modes, and a discriminator that learns ten
 times slower than the generator. Its rates were chosen on seed 0, steps and seeds before these runs.
 "control", added afterwards: the same, alone, with as many samples in a step as packs of two have.

@@ -1,7 +1,8 @@
 """Measure generators with a mixture inside on the ring and the grid. Chapter 15.
 
-Networks, data, batches and number of steps are those of `gan.py`, whose "plain", "packs of 2" and
-"packs of 4" stand beside these lines:
+Networks, data, batches and number of steps (4,000; two lines have 2,000, beside which the summary
+puts "plain at 2000" and "packs of 2 at 2000") are those of `gan.py`, whose "plain", "packs of 2"
+and "packs of 4" stand beside these lines:
 
     real           fresh samples of the data
     mixture        a mixture with as many components as modes, fitted by EM; no network
@@ -10,7 +11,6 @@ Networks, data, batches and number of steps are those of `gan.py`, whose "plain"
                    weights (see `TUNING`)
     few            the same kind of generator around too few components (ring 4, grid 10),
                    with the rates of the plain GAN and without R1
-    fewer          on the grid, 4 components
     gaussian       1 component
     random start   the published generator itself, fed by the whole mixture: nothing is added to z
 
@@ -19,15 +19,16 @@ Networks, data, batches and number of steps are those of `gan.py`, whose "plain"
 
 The record has
 
-    n_steps, looks, seeds, settings {line: ...}, tuning, n_components {data: {line: K}}
+    n_steps, short {line: steps}, seeds, settings {line: ...}, tuning,
+    n_components {data: {line: K}}
     cells    [{data, line, seed, cpu_seconds, em_cpu_seconds, steps, n_modes, high_quality,
              reverse_kl, std_ratio}], the last five lists as long as `steps`; step 0 is the
              generator before its first step: for "refined", "few", "gaussian" the mixture alone
-    summary  {data: {line: {n_components, n_seeds, cpu_seconds, n_modes, high_quality, reverse_kl,
-             std_ratio, start}}}: the four measures as {seeds: [one a seed], mean, std}, each the
-             mean of the last five looks as in chapter 14; of "real", "mixture" and "refined" (whose
-             weights are averaged only at the end) of one look at 20,000 samples; `start` the same
-             four, each a mean over seeds, at step 0; lines of `gan.py` included
+    summary  {data: {line: {n_components, n_seeds, n_steps, cpu_seconds, n_modes, high_quality,
+             reverse_kl, std_ratio, start}}}: the four measures as {seeds: [one a seed], mean, std},
+             each the mean of the last five looks as in chapter 14; of "real", "mixture" and
+             "refined" (whose weights are averaged only at the end) of one look at 20,000 samples;
+             `start` the same four, each a mean over seeds, at step 0; lines of `gan.py` included
     aims     {data: {line: {modes, quality, spread, all}}}: whether every seed keeps all modes, has
              97 to 99.5 % within three std, and a std ratio of 0.9 to 1.1
     verdict  {data: {line: sentence}}
@@ -60,7 +61,8 @@ CELLS = ROOT / "_build" / "gmm_gan_points"
 RECORD = RECORDED / "gmm_gan_points.json"
 SEEDS = range(3)
 N_STEPS = gan.EXPERIMENTS["ring"].n_steps
-LOOKS = (0, 100, 500, 1000, 2000, 3000, *range(N_STEPS - 400, N_STEPS + 1, 100))
+SHORT = {"random start": 2000, "gaussian": 2000}
+"""Lines that got fewer steps, for want of time."""
 N_FINE = 20_000
 """Samples at looks without steps."""
 N_FIT, N_STARTS = 20_000, 10
@@ -70,7 +72,6 @@ SETTINGS = {
     "refined": {"residual": True, "learning_rates": (1e-6, 1e-3), "r1": 1e-3, "decay": True,
                 "average": 0.998},
     "few": LIKE_PLAIN,
-    "fewer": LIKE_PLAIN,
     "gaussian": LIKE_PLAIN,
     "random start": LIKE_PLAIN | {"residual": False},
 }  # fmt: skip
@@ -96,10 +97,17 @@ discriminator and less R1, the last two rows, still short; second: a slower gene
 modes were kept in all, with std ratios from 0.97 to 1.01."""
 N_COMPONENTS = {
     "ring": {"refined": 8, "random start": 8, "gaussian": 1, "few": 4},
-    "grid": {"refined": 25, "random start": 25, "gaussian": 1, "few": 10, "fewer": 4},
+    "grid": {"refined": 25, "random start": 25, "gaussian": 1, "few": 10},
 }
 MEASURES = ("n_modes", "high_quality", "reverse_kl", "std_ratio")
 GAN_LINES = {1: "plain", 2: "packs of 2", 4: "packs of 4"}
+
+
+def looks_of(line):
+    """Return the steps at which a line is measured; the last of them is its number of steps."""
+    last = SHORT.get(line, N_STEPS)
+    early = (n for n in (0, 100, 500, 1000, 2000, 3000) if n < last - 400)
+    return (*early, *range(last - 400, last + 1, 100))
 
 
 @cache
@@ -165,7 +173,7 @@ def run(name, line, seed, until):
 
     def watch(z, labels, fake):  # a further loss of zero, asked for in each step
         nonlocal n_done
-        if n_done in LOOKS and n_done not in cell["steps"]:
+        if n_done in looks_of(line) and n_done not in cell["steps"]:
             look()
         if n_done % 100 == 0 and perf_counter() > until:
             raise KeyboardInterrupt  # `train` writes its checkpoint
@@ -175,7 +183,7 @@ def run(name, line, seed, until):
     rules = {k: v for k, v in SETTINGS[line].items() if k != "residual"}
     try:
         fit_gmm_gan(
-            model, data(name, seed)[0], N_STEPS, batch_size=plan.packs, betas=plan.betas,
+            model, data(name, seed)[0], looks_of(line)[-1], batch_size=plan.packs, betas=plan.betas,
             terms=[watch], seed=seed, checkpoint=path.with_suffix(".checkpoint"),
             checkpoint_every=10**9, device="cpu", progress=False, **rules,
         )  # fmt: skip
@@ -197,21 +205,15 @@ def path_of(name, line, seed):
 
 def wanted():
     """Return all cells, the most important ones first."""
-    lines = ("refined", "few", "random start", "gaussian", "fewer")
-    return [
-        (name, line, seed)
-        for seed in SEEDS
-        for line in lines
-        for name in ("ring", "grid")
-        if line in N_COMPONENTS[name]
-    ]
+    lines = ("refined", "few", "random start", "gaussian")
+    return [(name, line, seed) for seed in SEEDS for line in lines for name in ("ring", "grid")]
 
 
 def finished():
     """Return the cells that took all steps."""
     paths = [path_of(*cell) for cell in wanted()]
     cells = [json.loads(p.read_text(encoding="utf-8")) for p in paths if p.exists()]
-    return [cell for cell in cells if len(cell["steps"]) == len(LOOKS)]
+    return [cell for cell in cells if cell["n_done"] == looks_of(cell["line"])[-1]]
 
 
 # --------------------------------------------------------------------------------------- the record
@@ -235,9 +237,19 @@ def ends(cell):
     return {key: float(np.mean(v)) if v else None for key, v in last.items()}
 
 
+def early(cell, n_steps):
+    """Return a cell of `gan.py` as it was after fewer steps."""
+    n_looks = n_steps // gan.EVERY
+    share = n_looks / len(cell["n_modes"])
+    blank = [None] * len(cell["n_modes"])  # older cells have no std ratios
+    cut = {key: cell.get(key, blank)[:n_looks] for key in MEASURES}
+    return cell | cut | {"cpu_seconds": share * cell["cpu_seconds"]}
+
+
 def line_of(cells, n_components=None):
     """Return the summary of a line's cells."""
-    row = {"n_components": n_components, "n_seeds": len(cells)}
+    n_steps = cells[0]["steps"][-1] if "steps" in cells[0] else len(cells[0]["n_modes"]) * gan.EVERY
+    row = {"n_components": n_components, "n_seeds": len(cells), "n_steps": n_steps}
     row["cpu_seconds"] = float(np.mean([cell["cpu_seconds"] for cell in cells]))
     row |= over_seeds([ends(cell) for cell in cells])
     if "steps" in cells[0]:
@@ -253,8 +265,10 @@ def without_steps(name):
     alone = [measure(fit.sample(N_FINE, rng=seed)[0], name) for seed, (fit, _) in enumerate(fits)]
     seconds = float(np.mean([spent for _, spent in fits]))
     return {
-        "real": {"n_components": None, "n_seeds": len(real), "cpu_seconds": 0.0} | over_seeds(real),
-        "mixture": {"n_components": n_components, "n_seeds": len(alone), "cpu_seconds": seconds}
+        "real": {"n_components": None, "n_seeds": len(real), "n_steps": 0, "cpu_seconds": 0.0}
+        | over_seeds(real),
+        "mixture": {"n_components": n_components, "n_seeds": len(alone), "n_steps": 0}
+        | {"cpu_seconds": seconds}
         | over_seeds(alone),
     }
 
@@ -266,8 +280,12 @@ def summary(cells):
         found[name] = without_steps(name)
         for packing, line in GAN_LINES.items():
             rows = [c for c in theirs if (c["data"], c["packing"]) == (name, packing)]
-            if rows:
-                found[name][line] = line_of(rows)
+            whole = [c for c in rows if len(c["n_modes"]) * gan.EVERY == N_STEPS]
+            if whole:
+                found[name][line] = line_of(whole)
+            for n_steps in set(SHORT.values()) if rows else ():
+                cut = [early(c, n_steps) for c in rows]
+                found[name][f"{line} at {n_steps}"] = line_of(cut)
         for line, n_components in N_COMPONENTS[name].items():
             rows = [c for c in cells if (c["data"], c["line"]) == (name, line)]
             if rows:
@@ -292,7 +310,7 @@ def sentence(line, row, met, n_modes):
     return (
         f"{line}: {min(row['n_modes']['seeds']):.1f} to {max(row['n_modes']['seeds']):.1f} of "
         f"{n_modes} modes, {min(quality):.1%} to {max(quality):.1%} within three std, std ratio "
-        f"{ratios}, {row['n_seeds']} seeds; "
+        f"{ratios}, {row['n_steps']:,} steps, seeds: {row['n_seeds']}; "
         + ("all aims met" if met["all"] else "missed: " + ", ".join(k for k, v in met.items()
                                                                      if not v and k != "all"))
     )  # fmt: skip
@@ -314,7 +332,7 @@ def write():
         seconds=round(sum(cell["cpu_seconds"] for cell in cells), 1),
         seconds_are="of the processor; other work shared the machine",
         n_steps=N_STEPS,
-        looks=LOOKS,
+        short=SHORT,
         n_fit=N_FIT,
         n_starts=N_STARTS,
         settings=SETTINGS,
