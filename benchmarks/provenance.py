@@ -4,8 +4,10 @@ import fcntl
 import json
 import os
 import platform
+import shutil
 import subprocess
 import tempfile
+import weakref
 from contextlib import contextmanager
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -104,8 +106,9 @@ class Kept:
     """
 
     def __init__(self, folder=None):
-        self._scratch = None if folder else tempfile.TemporaryDirectory()
-        self.folder = Path(folder or self._scratch.name)
+        self.folder = Path(folder or tempfile.mkdtemp())
+        if not folder:
+            weakref.finalize(self, shutil.rmtree, self.folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.parts = {}
 
