@@ -57,7 +57,7 @@ compiled networks have not."""
 WAYS = ("float32", "bf16", "compiled")
 """How samples are drawn."""
 PACES = {
-    "cpu": {"width": 16, "batch_size": 32, "warm": 3, "timed": 8, "repeats": 3, "n_samples": 256},
+    "cpu": {"width": 16, "batch_size": 32, "warm": 3, "timed": 16, "repeats": 3, "n_samples": 256},
     "cuda": {"width": 64, "batch_size": 256, "warm": 20, "timed": 200, "repeats": 5,
              "n_samples": 8192},
     "tiny": {"width": 2, "batch_size": 10, "warm": 2, "timed": 2, "repeats": 1, "n_samples": 10},
@@ -67,7 +67,7 @@ PLANS = {
     "cpu": {
         "digits": Plan("digits", width=16, code_steps=1500, n_steps=1500),
         "scenes": Plan("scenes", n_pictures=2000, width=16, components=(10, 20), code_steps=400,
-                       n_steps=300, batch_size=32),
+                       n_steps=300, batch_size=32, checkpoint_every=50),
     },
     "cuda": {
         "digits": Plan("digits", width=64, code_steps=5000, n_steps=20_000, batch_size=256),
