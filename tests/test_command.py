@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gmmlearn import datasets, painter, recorded
+from gmmlearn import datasets
 from gmmlearn.command import BROKEN_OFF, DONE, FAILED, jobs, main, make_parser
 from gmmlearn.command.pictures import read_picture, write_arrays, write_pictures, write_png
 from gmmlearn.patches import load_patch_prior
@@ -85,18 +85,19 @@ def test_the_page_shows_the_examples_of_the_help():
 
 
 @pytest.fixture
-def no_generator(monkeypatch):
-    """Leave chapter 9's painter to draw, and make it quick."""
-    monkeypatch.setattr(recorded, "weight_names", lambda: [])
+def drawing(monkeypatch):
+    """Let noise stand for what the generator draws: the command's own part is tested."""
+    gmm_gan = pytest.importorskip("gmmlearn.deep.gmm_gan")
 
-    def draw(text, n, rng):
-        assert text == "a spring morning"
-        return np.random.default_rng(rng).uniform(-1, 1, (n, 32, 32, 3)).astype(np.float32)
+    class Model:
+        def draw(self, text, n, rng):
+            assert text == "a spring morning"
+            return np.random.default_rng(rng).uniform(-1, 1, (n, 32, 32, 3)).astype(np.float32)
 
-    monkeypatch.setattr(painter, "draw", draw)
+    monkeypatch.setattr(gmm_gan, "load_gmm_gan", lambda name: {"seasons": Model()}[name])
 
 
-def test_it_draws_what_words_ask_for(tmp_path, no_generator, capsys):
+def test_it_draws_what_words_ask_for(tmp_path, drawing, capsys):
     path = tmp_path / "spring.png"
     assert main(["draw", "a spring morning", "-n", "5", "--seed", "3", "-o", str(path)]) == DONE
     assert capsys.readouterr().out == f"{path}: 5 pictures\n"
@@ -108,7 +109,7 @@ def test_it_draws_what_words_ask_for(tmp_path, no_generator, capsys):
     assert (sheet[100:, 200:] == 1).all() and (sheet[:2] == 1).all()
 
 
-def test_force_overwrites(tmp_path, no_generator):
+def test_force_overwrites(tmp_path, drawing):
     path = tmp_path / "scenes.npz"
     path.write_text("old")
     assert main(["draw", "a spring morning", "-n", "2", "-o", str(path), "--force"]) == DONE

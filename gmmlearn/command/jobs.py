@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 
-from gmmlearn import recorded
 from gmmlearn.command.pictures import read_picture, write_arrays, write_pictures, write_png
 from gmmlearn.inpainting import inpaint
 from gmmlearn.patches import load_patch_prior
@@ -39,18 +38,12 @@ def on_paper(images):
 
 
 def draw(asked):
-    """Draw scenes that words ask for, with the trained generator, or chapter 9's painter."""
+    """Draw scenes that words ask for."""
     parse(asked.text)  # what is not understood is said at once
-    if "gmm_gan_seasons" in recorded.weight_names():
-        from gmmlearn.deep.gmm_gan import load_gmm_gan
+    from gmmlearn.deep.gmm_gan import load_gmm_gan
 
-        images = load_gmm_gan("seasons").draw(asked.text, asked.n, asked.seed)
-    else:
-        from gmmlearn import painter
-
-        print("Fitting the painter to 6,000 scenes: half a minute.", file=sys.stderr)
-        images = painter.draw(asked.text, asked.n, asked.seed)
-    write_pictures(asked.output, (np.asarray(images, dtype=float) + 1) / 2, seed=asked.seed)
+    images = load_gmm_gan("seasons").draw(asked.text, asked.n, asked.seed)
+    write_pictures(asked.output, (images.astype(float) + 1) / 2, seed=asked.seed)
     return _told(asked.output, asked.n)
 
 

@@ -9,7 +9,7 @@ from torch.utils.flop_counter import flop_registry
 
 
 def layer_multiply_adds(layer, in_shape, out_shape):
-    """Count the multiply-adds of one layer for one sample.
+    """Count the multiply-adds of one layer for one sample (eq. size-linear, eq. size-convolution).
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def multiply_adds(network, x):
 
 
 def step_multiply_adds(step, batch_size):
-    """Count the multiply-adds of a whole training step for one sample, as torch sees them.
+    """Count the multiply-adds of a training step for one sample, by torch (eq. size-turn).
 
     Parameters
     ----------

@@ -127,7 +127,7 @@ def agree(module):
 
 
 def together(module):
-    """Return a module whose backward pass averages gradients over the processes.
+    """Return a module whose backward pass averages gradients over processes (eq. size-shares).
 
     Call it once or more, then backward once: a parameter's gradient is sent when it is complete, so
     that a penalty on gradients with respect to the input, which puts a second derivative into the
@@ -142,6 +142,10 @@ def together(module):
     -------
     nn.Module
         The module itself, alone.
+
+    References
+    ----------
+    li2020pytorch.
     """
     if n_ranks() == 1:
         return module

@@ -10,7 +10,7 @@ import torch.distributed as dist
 from torch import multiprocessing
 
 from gmmlearn import datasets
-from gmmlearn.deep import ranks
+from gmmlearn.deep import ranks, running
 from gmmlearn.deep.autoencoder import Autoencoder, fit_autoencoder
 from gmmlearn.deep.gmm_gan import GMMGAN, fit_gmm_gan
 from gmmlearn.deep.networks import ConvDecoder, ConvEncoder
@@ -67,7 +67,9 @@ def one_of_two(rank, folder):
     torch.set_num_threads(1)
     # A file, not a port: nothing else can have taken it.
     dist.init_process_group("gloo", f"file://{folder}/meet", rank=rank, world_size=2)
-    found = everything(folder)
+    write, written = running.write_checkpoint, []
+    running.write_checkpoint = lambda path, *rest: written.append(path) or write(path, *rest)
+    found = everything(folder) | {"written": len(written)}
     try:
         fit_gmm_gan(started()[0], torch.zeros(9, 1, 8, 8), 1, batch_size=5)
     except ValueError as error:
@@ -110,6 +112,10 @@ def test_a_run_broken_off_ends_as_one_that_was_not(found):
     for part in found:
         for key, weight in part["fixed"]["weights"].items():
             assert torch.equal(weight, part["resumed"]["weights"][key])
+
+
+def test_the_first_process_alone_writes(found):
+    assert found[1]["written"] == 2 and found[2]["written"] == 0  # at six steps, and at ten
 
 
 def test_uneven_shares_are_refused(found):
