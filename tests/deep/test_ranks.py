@@ -43,10 +43,12 @@ def play(folder, trainable=False, break_at=None, **game):
     game |= {"batch_size": 20, "learning_rates": (1e-3, 2e-3), "device": "cpu", "progress": False}
     for n_steps in [break_at] * bool(break_at) + [N_STEPS]:
         model, _ = started(trainable)
+        sizes = []
+        model.discriminator.register_forward_hook(lambda net, x, _, s=sizes: s.append(len(x[0])))
         if break_at:
             game["checkpoint"] = f"{folder}/run"
         trained = fit_gmm_gan(model, X, n_steps, **game)
-    return {"weights": model.state_dict(), "history": trained.history}
+    return {"weights": model.state_dict(), "history": trained.history, "sizes": set(sizes)}
 
 
 def encode(_folder):
@@ -112,6 +114,10 @@ def test_a_run_broken_off_ends_as_one_that_was_not(found):
     for part in found:
         for key, weight in part["fixed"]["weights"].items():
             assert torch.equal(weight, part["resumed"]["weights"][key])
+
+
+def test_each_process_judges_its_share_alone(found):
+    assert [part["fixed"]["sizes"] for part in found] == [{20}, {10}, {10}]
 
 
 def test_the_first_process_alone_writes(found):
