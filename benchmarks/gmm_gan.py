@@ -417,8 +417,8 @@ def card(name):
         "measures": result["looks"][-1],
         "steering": result["steering"],
         "limits": "draws digits of these writers only; no density of pictures; components are "
-        "styles, not classes; 8 x 8 pixels; at equal recall no more precise in pixels than decoder and "
-        "mixture without the game (summary, game); the remedies of K 40 are a little better",
+        "styles, not classes; 8 x 8 pixels; at equal recall no more precise in pixels than decoder "
+        "and mixture without the game; 40 components are a little better",
     }
 
 
