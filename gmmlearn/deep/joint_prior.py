@@ -1,5 +1,7 @@
 """A mixture of codes whose components know words and the day: what a generator is asked with."""
 
+import copy
+
 import numpy as np
 import torch
 
@@ -130,13 +132,16 @@ class JointPrior(MixturePrior):
         Returns
         -------
         MixturePrior
-            Fixed. Without a day the same Gaussians, weighed anew; with one, each moved along its
-            regression on the day's place (eq. mixture-conditional).
+            Fixed. Without a day the same Gaussians, weighed anew, to be asked for more; with
+            one, each moved along its regression on the day's place (eq. mixture-conditional).
         """
-        weights = self._log_asked(asked).double().softmax(dim=0).cpu().numpy()
-        codes, d = self.to_mixture(), self.latent_dim
+        log_joint = self._log_asked(asked)
         if day is None:
-            return self._again(Mixture(weights, codes.means, codes.covariances))
+            again = copy.deepcopy(self).requires_grad_(False)
+            again.logits.copy_(log_joint)
+            return again
+        weights = log_joint.double().softmax(dim=0).cpu().numpy()
+        codes, d = self.to_mixture(), self.latent_dim
         place = circle([as_codes(day, "day")])[0] * (self.day_radius.item() / RADIUS)
         factors = np.zeros((self.n_components, d + 2, d + 2))
         factors[:, :d, :d] = codes.covariances_cholesky

@@ -87,6 +87,16 @@ def test_a_day_conditions_codes_as_the_joint_mixture_does(prior, joint, day):
     np.testing.assert_allclose(found.covariances, expected.covariances, atol=2e-3)
 
 
+def test_one_wish_after_the_other_is_both_at_once(prior):
+    both = prior.given(season="winter", time="night")
+    one = prior.given(season="winter").given(time="night")
+    torch.testing.assert_close(one.weights, both.weights)
+    day = prior.given(season="winter").given(day=20.0, time="night").to_mixture()
+    np.testing.assert_allclose(
+        day.weights, prior.given(day=20.0, season="winter", time="night").weights, atol=1e-6
+    )
+
+
 def test_tensors_alone_bring_it_back(prior):
     levels = LEVELS | {"n_trees": range(5)}
     again = JointPrior(K, DIM, levels)
