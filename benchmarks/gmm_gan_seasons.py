@@ -1,17 +1,17 @@
 """Measure a generator with a mixture inside on four seasons, 32 x 32 x 3. Chapter 15 shows it.
 
-12,000 scenes to learn from; 2,000 for choosing rates and lengths (`TUNING`); 4,000 test scenes,
-which each seed's models meet once. All networks are alike: convolutions, 32 channels in encoder and
-generator, 16 in the discriminator, 36 numbers a code; batches of 32. Three parts:
+20,000 scenes to learn from; 2,000 for choosing settings (`TUNING`); 4,000 test scenes, which each
+model meets once. All networks are alike: convolutions, 32 channels in encoder and generator, 16 in
+the discriminator, 36 numbers a code; batches of 32 in the game. Three parts:
 
 factorial
     Prior N(0, I), one Gaussian or 64 components, fitted to the codes of an autoencoder that saw no
     labels and whose codes have unit variance; start random or decoder. The corners "normal random"
-    and "mixture decoder" take all steps, the other four cells stop at 500.
+    and "mixture decoder" take all steps, the other four cells stop earlier.
 words
     Codes from which the attributes can be read, chapter 9's joint mixture of them (260 components),
-    decoder start, and a loss that keeps components apart. Without that loss ("words, not kept") and
-    without readable codes ("words, not read") for 500 steps.
+    decoder start, and a loss of the generator where the encoder does not find a picture's component
+    in it (`keep_component`). In "words, not kept" that loss is left out.
 painter
     Chapter 9's painter of 6,000 of the scenes, 520 components: "plane" decodes linear codes,
     "whole" draws from Gaussians of whole pictures.
@@ -60,26 +60,94 @@ from gmmlearn._files import write_atomically
 from gmmlearn.deep.autoencoder import Autoencoder, fit_autoencoder, to_codes
 from gmmlearn.deep.features import load_judge
 from gmmlearn.deep.gmm_gan import GMMGAN, fit_gmm_gan, make_networks, mixture_of_codes
+from gmmlearn.deep.joint_prior import JointPrior
 from gmmlearn.deep.pixels import as_images, as_pixels
 from gmmlearn.deep.prior import MixturePrior
-from gmmlearn.deep.scene_gan import fit_joint_prior, fit_reading_autoencoder
+from gmmlearn.deep.scene_gan import (
+    fit_joint_prior,
+    fit_reading_autoencoder,
+)
 from gmmlearn.deep.steering import keep_component
 from gmmlearn.mixture import Mixture
-from gmmlearn.painter import ATTRIBUTES, Painter
-from gmmlearn.scenes import SEASONS, TIMES, Labels, Scenes, describe, make_scenes, sample_labels
+from gmmlearn.painter import ATTRIBUTES, LEVELS, Painter
+from gmmlearn.scenes import (
+    MAX_TREES,
+    SEASONS,
+    TIMES,
+    Labels,
+    Scenes,
+    describe,
+    make_scenes,
+    sample_labels,
+)
 
 CELLS = ROOT / "_build" / "gmm_gan_seasons"
 SHAPE, DIM, BATCH = (3, 32, 32), 36, 32
-N_TRAIN, N_TEST, N_FAKE, N_PAINTER = 12_000, 4_000, 2_000, 6_000
+N_TRAIN, N_TEST, N_FAKE, N_PAINTER = 20_000, 4_000, 2_000, 6_000
 SEEDS = (0, 1, 2)
-CODE_STEPS, SHORT, LONG = 2000, 500, 1500
+CODE_STEPS, SHORT, LONG = 2000, 400, 800
 N_DRAWS, N_SENTENCES = 60, 480
-RATES = {"random": (4e-4, 8e-4), "decoder": (4e-4, 8e-4)}
+RATES = {"random": (4e-4, 8e-4), "decoder": (1e-4, 1e-3), "words": (1e-3, 2e-3)}
 """Of generator and discriminator."""
-GAME = {"r1": 0.5, "betas": (0.5, 0.99), "average": 0.995}
-KEEP = 0.1
-"""Strength of the loss that keeps components apart."""
-TUNING = ()
+R1 = {"random": 1.0, "decoder": 1.0, "words": 0.5}
+GAME = {"betas": (0.5, 0.99), "average": 0.995}
+KEEP = 0.4
+"""Strength of the loss that keeps components."""
+TUNING = (
+    ("width 16, 64 components of unread codes, decoded", 0, 322.0, 0.644, 0.287, 0.15, None),
+    ("the same, rates 1e-4 1e-3, R1 1", 700, 218.0, 0.693, 0.376, 0.288, None),
+    ("the same, rates 2e-4 1e-3, R1 0.1", 700, 238.4, 0.698, 0.341, 0.317, None),
+    ("the same, rates 2e-4 4e-4, R1 0.02", 700, 233.8, 0.707, 0.31, 0.369, None),
+    ("64 components of read codes, 48 numbers, decoded", 0, 196.9, 0.748, 0.532, 0.255, 0.919),
+    (
+        "the same, 2e-4 4e-4, R1 0.02, keep 0, discriminator 32",
+        700,
+        193.9,
+        0.733,
+        0.476,
+        0.398,
+        0.892,
+    ),
+    ("the same, 2e-4 4e-4, R1 0.02, keep 0.1", 700, 129.0, 0.76, 0.647, 0.406, 0.967),
+    ("the same, 5e-4 1e-3, R1 0.02, keep 0.1", 700, 135.0, 0.755, 0.572, 0.427, 0.958),
+    ("the same, 4e-4 8e-4, R1 0.5, keep 0.1", 700, 136.8, 0.751, 0.63, 0.467, 0.969),
+    (
+        "260 components, 36 numbers, 3e-4 6e-4, R1 0.5, keep 0.1",
+        1000,
+        81.0,
+        0.847,
+        0.68,
+        0.398,
+        0.952,
+    ),
+    ("the same, batch 32, 4e-4 8e-4, R1 0.5, keep 0.4", 500, 93.7, 0.832, 0.649, 0.36, 0.954),
+    ("the same, batch 32, 1e-3 2e-3, R1 0.5, keep 0.4", 500, 110.9, 0.84, 0.572, 0.347, 0.971),
+    (
+        "the same, 2e-4 1e-3, R1 1, keep 0.1, reader's loss 0.3",
+        500,
+        107.4,
+        0.805,
+        0.618,
+        0.32,
+        0.952,
+    ),
+    (
+        "the same, 1e-3 2e-3, R1 0.5, keep 0.1, reader's loss 0.5",
+        500,
+        131.5,
+        0.819,
+        0.506,
+        0.333,
+        0.963,
+    ),
+)
+"""One seed each on the validation scenes: setting, steps, Frechet distance, precision, recall,
+edges, and the share of draws with the season asked for (480 draws). Batches of 64 unless said; the
+first nine learned from 12,000 scenes. The reader, a network that was trained to read attributes
+from pictures, was to correct what the encoder overlooks; it did not. Chosen: the one that shows the
+season best, for up to 800 steps. An earlier setting (12,000 scenes, autoencoder with batches of 32,
+rates 4e-4 8e-4, keep 0.1) met other test scenes once, with seed 0: the season in 0.938 of draws,
+Frechet distance 93.0 after 500 steps and 111.6 after 1,500."""
 
 
 # ------------------------------------------------------------------------------------ what is there
@@ -87,7 +155,7 @@ TUNING = ()
 
 def scenes(part):
     """Return scenes, drawn once and kept in a file."""
-    n, seed = {"train": (N_TRAIN, 0), "validation": (2000, 1), "test": (N_TEST, 2)}[part]
+    n, seed = {"train": (N_TRAIN, 0), "validation": (2000, 1), "test": (N_TEST, 5)}[part]
     path = CELLS / f"{part}.npz"
     if not path.exists():
         made = make_scenes(n, rng=seed)
@@ -179,13 +247,13 @@ def ask(draw, part):
 
 def cells():
     """Return all cells by name, the most important ones first."""
-    made, looks = {}, {"short": (0, 250, SHORT), "long": (0, 250, SHORT, 1000, LONG)}
+    made, looks = {}, {"short": (0, SHORT), "long": (0, 200, SHORT, LONG)}
 
     def add(name, kind, seed, length, **more):
         made[f"{name}/{seed}"] = {"kind": kind, "seed": seed, "looks": looks[length]} | more
 
     for seed in SEEDS:
-        add("words", "words", seed, "long", read=True, keep=KEEP)
+        add("words", "words", seed, "long", kept=True)
         add("mixture decoder", "factorial", seed, "long", prior="mixture", start="decoder")
         add("normal random", "factorial", seed, "long", prior="normal", start="random")
         for prior, start in product(("normal", "gaussian", "mixture"), ("random", "decoder")):
@@ -193,63 +261,90 @@ def cells():
                 add(f"{prior} {start}", "factorial", seed, "short", prior=prior, start=start)
         for way in ("plane", "whole"):
             add(f"painter {way}", "painter", seed, "short", looks=(0,), way=way)
-        add("words, not kept", "words", seed, "short", read=True, keep=0.0)
-        add("words, not read", "words", seed, "short", read=False, keep=KEEP)
+        add("words, not kept", "words", seed, "short", kept=False)
     return made
+
+
+def keep_part(name, module, make):
+    """Return the CPU seconds that `make` took to train a module, or fill it from its file."""
+    path = CELLS / f"{name}.safetensors"
+    if path.exists():
+        weights = load_file(path)
+        seconds = weights.pop("seconds").item()
+        module.load_state_dict(weights)
+        return seconds
+    busy = process_time()
+    make(module)
+    seconds = torch.tensor(process_time() - busy, dtype=torch.float64)
+    write_atomically(path, save(module.state_dict() | {"seconds": seconds}))
+    return seconds.item()
+
+
+@cache
+def attributes():
+    """Return the attributes of the training scenes."""
+    labels = scenes("train").labels
+    return {name: getattr(labels, name) for name in ATTRIBUTES}
 
 
 @cache
 def trained_autoencoder(seed, read):
     """Return an autoencoder with codes of unit variance, and its CPU seconds."""
-    path = CELLS / f"autoencoder-{seed}-{read}.safetensors"
     networks = make_networks(SHAPE, DIM, seed=seed)
     autoencoder = Autoencoder(networks.encoder, networks.decoder)
-    if path.exists():
-        weights = load_file(path)
-        seconds = weights.pop("seconds").item()
-        autoencoder.load_state_dict(weights)
-        return autoencoder, seconds
-    settings = {"batch_size": BATCH, "code_penalty": 0.05, "seed": seed}
-    settings |= {"device": "cpu", "progress": False}
-    busy, labels = process_time(), scenes("train").labels
-    if read:
-        attributes = {name: getattr(labels, name) for name in ATTRIBUTES}
-        fit_reading_autoencoder(autoencoder, pixels(), attributes, CODE_STEPS, **settings)
+    settings = {"code_penalty": 0.05, "seed": seed, "device": "cpu", "progress": False}
+
+    def make(model):
+        if read:
+            fit_reading_autoencoder(model, pixels(), attributes(), CODE_STEPS, **settings)
+        else:
+            fit_autoencoder(model, pixels(), CODE_STEPS, batch_size=BATCH, **settings)
+        std = float(np.sqrt(to_codes(model, pixels()).var(axis=0).mean()))
+        with torch.no_grad():  # N(0, I) is a fair prior only for codes of its size
+            for parameter in model.encoder[-1].parameters():
+                parameter /= std
+            model.decoder[0].weight *= std
+
+    return autoencoder, keep_part(f"autoencoder-{seed}-{read}", autoencoder, make)
+
+
+def fitted_prior(seed, kind):
+    """Return a prior of an autoencoder's codes, and its CPU seconds with the autoencoder's."""
+    autoencoder, seconds = trained_autoencoder(seed, kind == "words")
+    n_components = {"words": 260, "mixture": 64, "gaussian": 1}[kind]
+    if kind == "words":
+        prior = JointPrior(n_components, DIM, LEVELS | {"n_trees": range(MAX_TREES + 1)})
     else:
-        fit_autoencoder(autoencoder, pixels(), CODE_STEPS, **settings)
-    std = float(np.sqrt(to_codes(autoencoder, pixels()).var(axis=0).mean()))
-    with torch.no_grad():  # N(0, I) is a fair prior only for codes of its size
-        for parameter in autoencoder.encoder[-1].parameters():
-            parameter /= std
-        autoencoder.decoder[0].weight *= std
-    seconds = torch.tensor(process_time() - busy, dtype=torch.float64)
-    write_atomically(path, save(autoencoder.state_dict() | {"seconds": seconds}))
-    return autoencoder, seconds.item()
+        prior = MixturePrior(n_components, DIM)
+
+    def make(prior):
+        codes = to_codes(autoencoder, pixels())
+        if kind == "words":
+            settings = {"stratify": ATTRIBUTES, "prior_strength": 5.0, "seed": seed}
+            found = fit_joint_prior(codes, scenes("train").labels, n_components, **settings)
+        else:
+            settings = {"criterion": "bic", "seed": seed}  # of one candidate: for the fit alone
+            chosen = mixture_of_codes(autoencoder, pixels(), (n_components,), **settings)
+            found = MixturePrior.from_mixture(chosen.estimator)
+        prior.load_state_dict(found.state_dict())
+
+    seconds += keep_part(f"prior-{seed}-{kind}", prior, make)
+    return prior.requires_grad_(False), seconds
 
 
 def made(cell):
     """Return a model before its first step, and the CPU seconds that its parts took."""
-    seed = cell["seed"]
-    discriminator = make_networks(SHAPE, DIM, seed=seed).discriminator
-    if cell["kind"] == "factorial" and (cell["prior"], cell["start"]) == ("normal", "random"):
-        fresh = make_networks(SHAPE, DIM, seed=seed)
-        return GMMGAN(fresh.decoder, discriminator, unit_prior()), 0.0
-    autoencoder, seconds = trained_autoencoder(seed, cell.get("read", False))
-    busy = process_time()
-    if cell["kind"] == "words":
-        prior = words_prior(autoencoder, seed)
-    elif cell["prior"] == "normal":
-        prior = unit_prior()
-    else:
-        n_components = 64 if cell["prior"] == "mixture" else 1
-        settings = {"criterion": "bic", "seed": seed}  # of one candidate, for the fit alone
-        found = mixture_of_codes(autoencoder, pixels(), (n_components,), **settings)
-        prior = MixturePrior.from_mixture(found.estimator, trainable=False)
+    seed, fresh = cell["seed"], make_networks(SHAPE, DIM, seed=cell["seed"])
+    kind = cell.get("prior", "words")
+    if (kind, cell.get("start")) == ("normal", "random"):
+        return GMMGAN(fresh.decoder, fresh.discriminator, unit_prior()), 0.0
+    autoencoder, seconds = trained_autoencoder(seed, kind == "words")
+    prior = unit_prior()
+    if kind != "normal":
+        prior, seconds = fitted_prior(seed, kind)
     if cell.get("start") == "random":
-        fresh = make_networks(SHAPE, DIM, seed=seed).decoder
-        autoencoder = Autoencoder(autoencoder.encoder, fresh)
-    model = GMMGAN.from_autoencoder(autoencoder, prior, discriminator)
-    return model, seconds + process_time() - busy
+        autoencoder = Autoencoder(autoencoder.encoder, fresh.decoder)
+    return GMMGAN.from_autoencoder(autoencoder, prior, fresh.discriminator), seconds
 
 
 def unit_prior():
@@ -258,23 +353,15 @@ def unit_prior():
     return MixturePrior.from_mixture(unit, trainable=False)
 
 
-def words_prior(autoencoder, seed):
-    """Return the joint prior of an autoencoder's codes."""
-    settings = {"stratify": ATTRIBUTES, "prior_strength": 5.0, "tol": 1e-2, "seed": seed}
-    labels = scenes("train").labels
-    return fit_joint_prior(to_codes(autoencoder, pixels()), labels, 260, **settings)
-
-
 def play(model, cell, n_steps, checkpoint):
     """Train up to n_steps in all, from the checkpoint if it is there."""
-    terms, keep = [], cell.get("keep", 0.0)
-    if keep:
-        terms = [keep_component(model.encoder, model.prior, keep)]
-    rates = RATES[cell.get("start", "decoder")]
+    terms, rates = [], RATES[cell.get("start", "words")]
+    if cell.get("kept"):
+        terms.append(keep_component(model.encoder, model.prior, KEEP))
     fit_gmm_gan(
         model, pixels(), n_steps, batch_size=BATCH, learning_rates=rates, terms=terms,
-        seed=cell["seed"], checkpoint=checkpoint, checkpoint_every=10**9, device="cpu",
-        progress=False, **GAME,
+        r1=R1[cell.get("start", "words")], seed=cell["seed"], checkpoint=checkpoint,
+        checkpoint_every=10**9, device="cpu", progress=False, **GAME,
     )  # fmt: skip
 
 
@@ -309,7 +396,7 @@ def run(name, cell, stop_at, part="test"):
             play(model, cell, n_steps, path_of(name).with_suffix(".checkpoint"))
         busy += process_time() - began
         drawn = as_images(model.sample(N_FAKE, rng=5000))
-        last = n_steps in (SHORT, LONG)
+        last = n_steps == cell["looks"][-1]
         row = {"step": n_steps, "cpu_seconds": busy} | measure(drawn, part, last)
         result["looks"].append(row)
         if cell["kind"] == "words" and n_steps in (0, SHORT, LONG):
@@ -348,9 +435,8 @@ def reached(name):
 
 
 PASSES = (
-    (("words/0",), LONG),
-    (("words/", "normal random", "mixture decoder"), SHORT),
-    (("words/", "normal random", "mixture decoder"), LONG),
+    (("words/",), LONG),
+    (("normal random", "mixture decoder"), LONG),
     (("painter",), 0),
     (("gaussian", "normal decoder", "mixture random"), SHORT),
     (("words, not",), SHORT),
@@ -374,14 +460,15 @@ def work(until):
 
 
 def tune():
-    """Print Frechet distances on validation scenes, with a seed that is not used again."""
-    for pair in ((4e-4, 8e-4), (1e-3, 2e-3)):
-        cell = {"kind": "factorial", "seed": 100, "prior": "normal", "start": "random"}
-        RATES["random"] = pair
-        model, _ = made(cell)
-        play(model, cell, SHORT, None)
-        found = measure(as_images(model.sample(N_FAKE, rng=5000)), "validation")
-        print(pair, rounded(found), flush=True)
+    """Print measures on validation scenes, with a seed that is not used again."""
+    choices = {"random": (((4e-4, 8e-4), 1.0), ((1e-3, 2e-3), 1.0))}
+    for (start, pairs), prior in zip(choices.items(), ("normal",), strict=True):
+        for RATES[start], R1[start] in pairs:
+            cell = {"kind": "factorial", "seed": 100, "prior": prior, "start": start}
+            model, _ = made(cell)
+            play(model, cell, SHORT, None)
+            found = measure(as_images(model.sample(N_FAKE, rng=5000)), "validation")
+            print(start, RATES[start], R1[start], rounded(found), flush=True)
 
 
 # --------------------------------------------------------------------------------------- the record
@@ -494,7 +581,8 @@ def conclude():
         "data": {"train": N_TRAIN, "test": N_TEST, "samples": N_FAKE, "painter": N_PAINTER},
         "settings": {
             "latent_dim": DIM, "batch_size": BATCH, "code_steps": CODE_STEPS, "rates": RATES,
-            "game": GAME, "keep": KEEP, "long": LONG, "short": SHORT,
+            "r1": R1, "game": GAME, "keep": KEEP, "long": LONG,
+            "short": SHORT,
         },
         "tuning": TUNING,
         "summary": rounded(summary),
@@ -502,7 +590,7 @@ def conclude():
             "weights": "gmm_gan_seasons",
             "data": f"{N_TRAIN} scenes of gmmlearn.scenes, 32 x 32 x 3, drawn by rule",
             "what": "codes that words can be read from, joint mixture of codes, days and words, "
-            "decoder as generator, adversarial steps with a loss that keeps components apart",
+            "decoder as generator, adversarial steps, a loss that keeps components",
             "seed": 0,
             "chosen": "the first seed, not the best",
             "n_bytes": len(weights),

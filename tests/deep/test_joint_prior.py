@@ -46,6 +46,8 @@ ASKED = (
 def test_components_are_as_likely_as_in_the_joint_mixture(prior, joint, asked):
     found = prior.component_probabilities(**asked)
     np.testing.assert_allclose(found, joint.component_probabilities(**asked), atol=2e-6)
+    for name, table in joint.tables_.items():
+        np.testing.assert_allclose(prior.tables[name], table, atol=1e-6)
 
 
 def test_without_words_it_is_the_mixture_of_codes(prior, joint):
