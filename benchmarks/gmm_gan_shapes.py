@@ -84,7 +84,7 @@ PLANS = {
     "refined one each": {"rates": (1e-3, 1e-3), "r1": 0.5, "n_waves": 32, "n_steps": 2000},
     "refined held out": {"rates": (1e-4, 1e-3), "r1": 0.5, "n_waves": 32, "n_steps": 1000},
 }
-WIDTH, DEPTH, WAVES_STD = 64, 3, 2.0
+WIDTH, DEPTH, WAVES_STD = 64, 3, 1.0
 TRIALS = ()
 
 
