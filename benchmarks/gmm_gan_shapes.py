@@ -265,38 +265,46 @@ def compared(ours, theirs):
 
 def summary(found):
     """Return what chapter 15 prints, from the cells of one shape by model."""
-    rivals = {ours: (theirs, "plain") for ours, theirs in zip(REFINED, MIXTURES, strict=True)}
-    differences = {
-        ours: {theirs: compared(found[ours], found[theirs]) for theirs in rivals[ours]}
-        for ours in REFINED
-    }
+    pairs = [(ours, MIXTURES[i]) for i, ours in enumerate(REFINED) if ours in found]
     table = {
         kind: {m: interval([r["measures"][m] for r in runs]) for m in runs[0]["measures"]}
         for kind, runs in found.items()
     }
+    differences = {
+        ours: {theirs: compared(found[ours], found[theirs]) for theirs in (mixture, "plain")}
+        for ours, mixture in pairs
+    }
     verdict = {
         ours: {theirs: {m: one["ahead"] == len(SEEDS) for m, one in rows.items()}
-               for theirs, rows in pairs.items()}
-        for ours, pairs in differences.items()
+               for theirs, rows in rivals.items()}
+        for ours, rivals in differences.items()
     }  # fmt: skip
     return {
         "floor": table.pop("floor"),
         "means": table,
         "components": {kind: [r["n_components"] for r in found[kind]] for kind in MIXTURES},
-        "cpu_seconds": {k: interval([r["cpu_seconds"] for r in found[k]])[0] for k in MODELS},
+        "cpu_seconds": {k: interval([r["cpu_seconds"] for r in found[k]])[0] for k in table},
         "differences": differences,
         "verdict": verdict,
     }
 
 
+def finished(only):
+    """Return the cells by shape and model, where all seeds of a model are there."""
+    by_shape = {}
+    for shape in only:
+        for kind in ("floor", *MODELS):
+            paths = [path_of(shape, kind, seed) for seed in SEEDS]
+            if all(path.exists() for path in paths):
+                runs = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+                by_shape.setdefault(shape, {})[kind] = runs
+    return {shape: runs for shape, runs in by_shape.items() if "plain" in runs}
+
+
 def write(only):
     """Print the verdict and write everything that is there."""
-    every = [json.loads(path_of(*cell).read_text(encoding="utf-8")) for cell in cells(only)]
-    by_shape = {
-        shape: {k: [r for r in every if (r["shape"], r["model"]) == (shape, k)]
-                for k in ("floor", *MODELS)}
-        for shape in only
-    }  # fmt: skip
+    by_shape = finished(only)
+    every = [r for kinds in by_shape.values() for runs in kinds.values() for r in runs]
     found = {shape: summary(runs) for shape, runs in by_shape.items()}
     for shape, one in found.items():
         for kind, row in ({"floor": one["floor"]} | one["means"]).items():
@@ -317,8 +325,8 @@ def write(only):
     )  # fmt: skip
     record["changed"] = sorted({path for r in every for path in r.pop("changed")})
     points = {}
-    for shape in only:
-        for kind in ("floor", *MODELS):
+    for shape, kinds in by_shape.items():
+        for kind in kinds:
             points |= load_file(path_of(shape, kind, SEEDS[0]).with_suffix(".safetensors"))
     write_atomically(RECORDED / "gmm_gan_shapes.safetensors", save(points))
     write_record(RECORDED / "gmm_gan_shapes.json", rounded(record))
