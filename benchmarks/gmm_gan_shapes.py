@@ -82,7 +82,7 @@ GAME = {"batch_size": 256, "betas": (0.0, 0.9), "decay": True, "average": 0.995}
 PLANS = {
     "plain": {"rates": (1e-3, 1e-3), "r1": 0.1, "n_waves": 32, "n_steps": 2000},
     "refined one each": {"rates": (1e-3, 1e-3), "r1": 0.5, "n_waves": 32, "n_steps": 2000},
-    "refined held out": {"rates": (1e-4, 1e-3), "r1": 0.5, "n_waves": 32, "n_steps": 1000},
+    "refined held out": {"rates": (3e-5, 1e-3), "r1": 0.5, "n_waves": 32, "n_steps": 1000},
 }
 WIDTH, DEPTH, WAVES_STD = 64, 3, 1.0
 TRIALS = ()
