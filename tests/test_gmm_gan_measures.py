@@ -36,7 +36,7 @@ def test_an_interval_is_students(shared):
 
 
 def test_differences_are_paired_by_seed_and_have_a_sign(shared):
-    ours = {s: run((0, 9.0), (10, f)) for s, f in {2: 1.0, 0: 4.0, 1: 2.0}.items()}
+    ours = {s: run((0, 9.0), (10, f)) for s, f in {2: 1.0, 0: 4.0, 9: 7.0, 1: 2.0}.items()}
     theirs = {s: run((0, 9.0), (20, f)) for s, f in {0: 5.0, 1: 4.0, 2: 6.0, 7: 99.0}.items()}
     mean, low, high = shared.paired(ours, theirs, 10, "frechet", their_step=20)
     expected = stats.ttest_rel([4.0, 2.0, 1.0], [5.0, 4.0, 6.0]).confidence_interval()
