@@ -88,15 +88,16 @@ TRIALS = {
 def cells():
     """Return all cells by name."""
     found = {}
-    for seed in SEEDS:
-        corners = {
-            "normal random": PLAIN,
-            "mixture decoder": {},
-            "gaussian decoder": {"prior": "gaussian", "looks": [0, 500, 1000]},
-            "mixture random": {"start": "random", "looks": [0, 500, 1000]},
-        }
-        for name, changes in corners.items():
-            found[f"factorial/{name}/{seed}"] = BASE | changes | {"seed": seed}
+    short = {"looks": [0, 500, 1000]}
+    pair = {"normal random": PLAIN, "mixture decoder": {}}
+    corners = {
+        "gaussian decoder": {"prior": "gaussian"} | short,
+        "mixture random": {"start": "random"} | short,
+    }
+    for named in (pair, corners):  # the pair from all seeds first
+        for seed in SEEDS:
+            for name, changes in named.items():
+                found[f"factorial/{name}/{seed}"] = BASE | changes | {"seed": seed}
     for name, changes in TRIALS.items():
         more = {"seed": TRIAL_SEED, "part": "validation", "looks": [0, 500, 1000]}
         found[f"tuning/{name}/{TRIAL_SEED}"] = BASE | changes | more
