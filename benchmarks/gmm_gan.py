@@ -27,7 +27,8 @@ digits, in pixels. A triple is mean and 95 % interval (Student's t) over seeds. 
 - "seconds": of "speed", over seeds, for ours and each remedy, the autoencoder's and EM's included:
   "plain", "ours", their "difference", "times sooner", triples.
 - "alone": decoder and mixture without a game, five seeds, covariances multiplied by a temperature.
-- "game": what the game adds: precision minus that of "alone", heated until recall is the same.
+- "game": what the game adds: precision minus that of "alone", heated until recall is the same, and
+  the Frechet distance minus the least of "alone".
 - "criteria": for each criterion the K that it chooses on each seed's codes, and what these give
   after 1,000 steps.
 """
@@ -269,19 +270,27 @@ def heated(seed, n_components):
 
 def heat(by_seed):
     """Return the mean measures at each temperature, with intervals."""
-    names = [m for m in by_seed[0][0] if m != "temperature"]
+    rows = list(zip(*by_seed.values(), strict=True))
     return {
-        str(t): {m: interval([rows[i][m] for rows in by_seed.values()]) for m in names}
-        for i, t in enumerate(HEATS)
+        str(same[0]["temperature"]): {
+            m: interval([row[m] for row in same]) for m in same[0] if m != "temperature"
+        }
+        for same in rows
     }
 
 
 def gained(ours, by_seed):
-    """Return by how much a game's precision beats that without it, heated to equal recall."""
-    n, found = measured(ours)[-1], {}
+    """Return by how much a game's precision beats that without it, heated to equal recall.
+
+    And the Frechet distance minus the least that a temperature gives.
+    """
+    n, seeds = measured(ours)[-1], sorted(set(ours) & set(by_seed))
+    least = {s: min(row["frechet"] for row in by_seed[s]) for s in seeds}
+    found = {"frechet": interval([at(ours[s], n, "frechet") - least[s] for s in seeds])}
     for space in ("pixels", "judge"):
         gains = []
-        for seed, rows in by_seed.items():
+        for seed in seeds:
+            rows = by_seed[seed]
             line = sorted((row[f"recall {space}"], row[f"precision {space}"]) for row in rows)
             expected = np.interp(at(ours[seed], n, f"recall {space}"), *np.transpose(line))
             gains.append(at(ours[seed], n, f"precision {space}") - expected)

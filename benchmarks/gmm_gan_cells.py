@@ -168,14 +168,15 @@ def run(world, path, name, cell, stop_at, last=lambda *_: {}, near=lambda _: Tru
     return result
 
 
-def tempered(world, model, part, temperatures=TEMPERATURES):
+def tempered(world, model, part, temperatures=TEMPERATURES, near=True):
     """Return the measures with all covariances of the prior multiplied by each temperature."""
     prior, found = model.prior, []
     for temperature in temperatures:
         q = prior.to_mixture()
         q = Mixture(q.weights, q.means, temperature * q.covariances)
         model.prior = MixturePrior.from_mixture(q, trainable=False)
-        found.append({"temperature": temperature} | world.yardstick(part).look(world.drawer(model)))
+        measures = world.yardstick(part).look(world.drawer(model), near)
+        found.append({"temperature": temperature} | measures)
     model.prior = prior
     return found
 

@@ -12,10 +12,10 @@ GMMLEARN_DATA names the folder of the digits.
     python benchmarks/gmm_gan_mnist.py record  # prints, writes gmmlearn/recorded/gmm_gan_mnist.json
 
 Keys of "summary" are those of `gmm_gan.py`: "means", "differences" (mixture decoder minus plain),
-"speed", "seconds"; "steering" is of the last step, triples over seeds. "judge" has the classifier's
-accuracy on the held-out digits. The pictures of seed 0 are in gmm_gan_mnist.safetensors, bytes
-0..255: "ours" (10, 8, 28, 28), for each digit the heaviest component that mostly draws it, and
-"plain" (80, 28, 28).
+"speed", "seconds", "alone", "game"; "steering" is of the last step, triples over seeds. "judge" has
+the classifier's accuracy on the held-out digits. The pictures of seed 0 are bytes 0..255 in
+gmm_gan_mnist.safetensors: "ours" (10, 8, 28, 28), for each digit the heaviest component that mostly
+draws it, and "plain" (80, 28, 28).
 """
 
 import os
@@ -29,10 +29,10 @@ from time import perf_counter, process_time
 
 import numpy as np
 import torch
-from gmm_gan import compared, seconds, speed
-from gmm_gan_cells import World, made, run, steered
+from gmm_gan import compared, gained, heat, seconds, speed
+from gmm_gan_cells import World, made, run, steered, tempered
 from gmm_gan_measures import Cells, Yardstick, interval, measured, table
-from provenance import RECORDED, ROOT, origin, write_record
+from provenance import RECORDED, ROOT, Kept, origin, write_record
 from safetensors.numpy import save
 from safetensors.torch import load_file
 from safetensors.torch import save as save_tensors
@@ -53,6 +53,8 @@ SPLITS = {"train": slice(0, 8000), "validation": slice(8000, 9000), "test": slic
 JUDGE = Plan(SIDE, 1, LIMITS, (16, 32, 48), 32, {"digit": 10})
 JUDGE_EPOCHS, JUDGE_NOISE = 6, 8.0
 SEEDS, TRIAL_SEED = (0, 1, 2), 100
+HEATS = (1.0, 1.2, 1.35, 1.6, 2.0)
+"""Covariances of the mixture without a game are multiplied with these."""
 BASE = {
     "prior": "mixture",
     "start": "decoder",
@@ -202,6 +204,18 @@ def asked_last(name, cell, model, n_steps):
 # --------------------------------------------------------------------------------------- the record
 
 
+def alone(seeds):
+    """Return the measures of decoder and mixture without a game, by temperature, for each seed."""
+    parts = Kept(FOLDER / "alone")
+    return {s: parts(str(s), heated, s) for s in seeds}
+
+
+def heated(seed):
+    """Return the measures of one seed's decoder and mixture without a game, by temperature."""
+    model, _ = made(world(), BASE | {"seed": seed})
+    return tempered(world(), model, "test", HEATS, near=False)
+
+
 def reloaded(name):
     """Return the trained model of a cell."""
     model, _ = made(world(), cells()[name])
@@ -245,6 +259,7 @@ def conclude():
     steps = [n for n in measured(plain, ours) if n]
     steering = [r["steering"] for r in ours.values()]
     train, rng = part("train").X, np.random.default_rng(0)
+    without = alone(sorted(ours))
     rows = [r for group in runs.values() for r in group.values()]
     keys = ("step", "frechet", "precision pixels", "recall pixels")
     record = {
@@ -268,6 +283,8 @@ def conclude():
             "differences": compared(ours, plain, steps),
             "speed": speed(plain, ours),
             "seconds": seconds(speed(plain, ours)),
+            "alone": heat(without),
+            "game": gained(ours, without),
             "steering": {k: interval([s[k] for s in steering]) for k in ("purity", "own")},
         },
         "runs": [{k: v for k, v in r.items() if k != "settings"} for r in rows],
