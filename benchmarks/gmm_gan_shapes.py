@@ -23,6 +23,7 @@ The record's "cells" hold all values by shape, model and seed; "summary", by sha
     differences   of the refined ones from their mixture and from the plain GAN, paired by seeds:
                   measure: {"mean": [mean, low, high], "ahead": seeds in which it is better}
     verdict       refined model: {rival: {measure: ahead in every seed}}
+    ladder        "nearest" of mixtures of more and more components, first seed
 
 Measures, smaller is better: "nearest", the accuracy of the nearest neighbour that tells samples
 from held-out points, where 0.5 is perfect; "kernel", the squared kernel distance with a Gaussian
@@ -57,6 +58,7 @@ from torch import nn
 
 from gmmlearn import GaussianMixture, metrics, select_n_components, shapes
 from gmmlearn._files import write_atomically
+from gmmlearn.deep.budgets import n_parameters
 from gmmlearn.deep.gmm_gan import GMMGAN, fit_gmm_gan
 from gmmlearn.deep.networks import MLP, FourierFeatures
 from gmmlearn.deep.prior import MixturePrior
@@ -76,6 +78,8 @@ MODELS = (*MIXTURES, "plain", *REFINED)
 SEEDS = range(5)
 N_TRAIN, N_TEST, N_KERNEL, N_DRAWN = 2000, 20_000, 3000, 1000
 CANDIDATES = (2, 3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 36, 42, 50, 60, 72, 84)
+LADDER = (1, 2, 3, 4, 6, 8)
+"""Components for each group."""
 BANDWIDTH = 0.1
 SMALLER = ("nearest", "kernel", "cubic", "stray")
 GAME = {"batch_size": 256, "betas": (0.0, 0.9), "decay": True, "average": 0.995}
@@ -153,16 +157,32 @@ def curve(shape):
 @cache
 def mixture(shape, kind, seed):
     """Return a mixture of the scaled training points, and the CPU seconds that it took."""
-    d, busy = data(shape, seed), process_time()
+    busy = process_time()
+    found = fitted(shape, seed, N_GROUPS[shape] if kind.endswith("one each") else CANDIDATES)
+    return found, process_time() - busy
+
+
+def fitted(shape, seed, n_components):
+    """Return a mixture of so many components, or of as many as held-out points ask for."""
+    d = data(shape, seed)
     Z = d.scaled(d.train)
     # An imaginary sample behind each covariance: without it, fits with the K that describe held-out
     # points best have components on single points.
     estimator = GaussianMixture(n_init=3, max_iter=500, prior_strength=1.0, random_state=seed)
-    if kind.endswith("one each"):
-        found = estimator.set_params(n_components=N_GROUPS[shape]).fit(Z)
+    if isinstance(n_components, int):
+        found = estimator.set_params(n_components=n_components).fit(Z)
     else:
-        found = select_n_components(Z, CANDIDATES, "held-out", estimator, rng=seed).estimator
-    return Mixture(found.weights_, found.means_, found.covariances_), process_time() - busy
+        found = select_n_components(Z, n_components, "held-out", estimator, rng=seed).estimator
+    return Mixture(found.weights_, found.means_, found.covariances_)
+
+
+def ladder(shape):
+    """Return how well the nearest neighbour tells mixtures of more and more components."""
+    d, found = data(shape, SEEDS[0]), {}
+    for n_components in (times * N_GROUPS[shape] for times in LADDER):
+        Z, _ = fitted(shape, SEEDS[0], n_components).sample(N_TEST, rng=SEEDS[0])
+        found[n_components] = metrics.nearest_neighbor_accuracy(d.real.X, d.unscaled(Z))
+    return rounded(found)
 
 
 def network(kind, shape, seed):
@@ -305,6 +325,7 @@ def summary(found):
         "floor": table.pop("floor"),
         "means": table,
         "components": {kind: [r["n_components"] for r in found[kind]] for kind in MIXTURES},
+        "ladder": ladder(found["floor"][0]["shape"]),
         "cpu_seconds": {k: interval([r["cpu_seconds"] for r in found[k]])[0] for k in table},
         "differences": differences,
         "verdict": verdict,
@@ -342,6 +363,7 @@ def write(only):
         commits=sorted({r.pop("commit") for r in every}),
         settings={"n_train": N_TRAIN, "n_test": N_TEST, "n_kernel": N_KERNEL,
                   "bandwidth": BANDWIDTH, "candidates": CANDIDATES, "width": WIDTH, "depth": DEPTH,
+                  "generator_parameters": n_parameters(MLP(2, 2, WIDTH, DEPTH)),
                   "waves_std": WAVES_STD, "game": GAME, "plans": PLANS},
         trials=TRIALS, summary=found, cells=every,
     )  # fmt: skip
