@@ -39,6 +39,9 @@ class NumberChapters(SphinxPostTransform):
                 first = next(title.findall(nodes.Text))
                 first.parent.replace(first, nodes.Text(re.sub(r"^\d+\. ", "", first.astext())))
             self.label_exercises(page)
+        for link in list(self.document.findall(nodes.reference)):
+            if link.get("refuri", "").removeprefix("%").partition("#")[0] in SCREEN_ONLY:
+                link.replace_self(link.children)
 
     def label_exercises(self, page):
         """Let links find an exercise from another page, by the name that they use."""
