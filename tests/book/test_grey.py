@@ -38,11 +38,14 @@ TOLD_APART = {
     ],
     "each has its own kind of mark, or of line": [
         *("fig-01-whitening", "fig-04-offset", "fig-04-coverage", "fig-04-runs", "fig-04-failure"),
-        *("fig-06-digits", "fig-07-validation", "fig-11-seeds", "fig-15-factorial"),
+        *("fig-06-digits", "fig-06-stepwise", "fig-07-validation", "fig-08-gain", "fig-11-seeds"),
+        "fig-15-factorial",
     ],
-    "each has its own place": ["player-em-steps", "fig-12-seeds", "fig-12-collapse", "landing.png"],
+    "each has its own place, or outline": [
+        *("player-em-steps", "fig-04-speed", "fig-05-choosing", "fig-12-seeds", "fig-12-collapse"),
+        *("fig-16-layers", "landing.png"),
+    ],
     "they are no marks: pale ones overlap": ["fig-01-slice", "fig-01-plane"],
-    "by nothing, yet": ["fig-04-speed", "fig-05-choosing", "fig-06-stepwise", "fig-08-gain"],
 }
 LISTED = [name for names in TOLD_APART.values() for name in names]
 
