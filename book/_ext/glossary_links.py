@@ -34,9 +34,9 @@ def pattern_of(term):
     """Return a regular expression of a term as it may stand in a text."""
     words = r"\s+".join(map(re.escape, term.split()))
     plural = "(?:s|es)?" if not term.endswith("s") else ""
-    # Names such as EM stand as they are; other terms may begin a sentence.
-    letters = sum(letter.isupper() for letter in term)
-    return f"{words}{plural}" if letters > 1 else f"(?i:{words}{plural})"
+    # Names such as EM stand as they are; other terms may begin a sentence, or stand within one.
+    first = term[0] if term[:2].isupper() else f"[{term[0].upper()}{term[0].lower()}]"
+    return f"{first}{words[1:]}{plural}"
 
 
 def compile_terms(terms):

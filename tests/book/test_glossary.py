@@ -38,11 +38,12 @@ def test_terms_are_in_alphabetical_order_and_named_once():
         ("EM and em, GANs but not gan", ["EM", "GANs"]),
         ("precomponent, sub-component, componental", []),
         ("precision", []),
+        ("A mixture of Gaussians, by stepwise EM", ["mixture of Gaussians", "stepwise EM"]),
     ],
 )
 def test_terms_are_found_in_a_text(text, expected):
     terms = ["Component", "Latent variable", "Principal component", "EM", "GAN"]
-    terms.append("Precision (matrix)")
+    terms += ["Precision (matrix)", "Mixture of Gaussians", "Stepwise EM"]
     expression, _ = glossary_links.compile_terms(terms)
     assert [match[0] for match in expression.finditer(text)] == expected
 
