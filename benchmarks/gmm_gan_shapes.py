@@ -21,7 +21,7 @@ The record's "cells" hold all values by shape, model and seed; "summary", by sha
     floor         [mean, low, high] over seeds of each measure, real points in place of samples
     means         the same of each model
     components    K of both mixtures for each seed; numbers fitted are 6 K - 1
-    differences   of the refined ones from their mixture and from the plain GAN, paired by seeds:
+    differences   of the refined ones from both mixtures and from the plain GAN, paired by seeds:
                   measure: {"mean": [mean, low, high], "ahead": seeds in which it is better}
     verdict       refined model: {rival: {measure: ahead in every seed}}
     ladder        "nearest" of mixtures of more and more components, first seed
@@ -316,14 +316,14 @@ def compared(ours, theirs):
 
 def summary(found):
     """Return what chapter 15 prints, from the cells of one shape by model."""
-    pairs = [(ours, MIXTURES[i]) for i, ours in enumerate(REFINED) if ours in found]
     table = {
         kind: {m: interval([r["measures"][m] for r in runs]) for m in runs[0]["measures"]}
         for kind, runs in found.items()
     }
     differences = {
-        ours: {theirs: compared(found[ours], found[theirs]) for theirs in (mixture, "plain")}
-        for ours, mixture in pairs
+        ours: {theirs: compared(found[ours], found[theirs]) for theirs in (*MIXTURES, "plain")}
+        for ours in REFINED
+        if ours in found
     }
     verdict = {
         ours: {theirs: {m: one["ahead"] == len(found["plain"]) for m, one in rows.items()}
