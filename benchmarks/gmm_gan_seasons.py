@@ -399,7 +399,7 @@ def run(name, cell, stop_at, part="test"):
         last = n_steps == cell["looks"][-1]
         row = {"step": n_steps, "cpu_seconds": busy} | measure(drawn, part, last)
         result["looks"].append(row)
-        if cell["kind"] == "words" and n_steps in (0, SHORT, LONG):
+        if cell["kind"] == "words" and n_steps in (0, cell["looks"][-1]):
             result["asked"].append({"step": n_steps} | ask(model.draw, part))
         if name == "words/0":
             model.save(CELLS / "seasons.safetensors")
@@ -434,9 +434,9 @@ def reached(name):
     return json.loads(path_of(name).read_text(encoding="utf-8"))["looks"][-1]["step"]
 
 
+CORNERS = ("words", "mixture decoder", "normal random")
 PASSES = (
-    (("words/",), LONG),
-    (("normal random", "mixture decoder"), LONG),
+    *((tuple(f"{name}/{seed}" for name in CORNERS), LONG) for seed in SEEDS),
     (("painter",), 0),
     (("gaussian", "normal decoder", "mixture random"), SHORT),
     (("words, not",), SHORT),
