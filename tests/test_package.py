@@ -53,8 +53,8 @@ FLOORS = [
     {"deep.training"},
     {"deep.autoencoder", "deep.flows", "deep.gan"},
     {"deep.completion", "deep.linear_vae", "deep.gmm_vae", "deep.mixture_game", "deep.budgets"},
-    {"deep.gmm_gan", "deep.scene_gan"},
-    {"deep.whole_run"},
+    {"deep.gmm_gan"},
+    {"deep.whole_run", "deep.scene_gan"},
     {"exercises", "command"},
     {"__main__"},
 ]

@@ -9,7 +9,7 @@ from torch import nn
 
 from gmmlearn import recorded
 from gmmlearn._files import write_atomically
-from gmmlearn._validation import as_count, as_nonnegative, as_points
+from gmmlearn._validation import as_count, as_nonnegative, as_points, as_positive
 from gmmlearn.deep.autoencoder import Autoencoder, fit_autoencoder, require_pixels, to_codes
 from gmmlearn.deep.joint_prior import JointPrior
 from gmmlearn.deep.mixture_game import as_samples, fit_gmm_gan
@@ -50,8 +50,8 @@ class GMMGAN(nn.Module):
     ----------
     generator : nn.Module
         Latent points (B, d) to samples: pixels (B, C, side, side) in [-1, 1], or points (B, D).
-    discriminator : nn.Module
-        Samples to one logit each.
+    discriminator : nn.Module or None
+        Samples to one logit each; None for a model that only draws.
     prior : MixturePrior
         Frozen if its parameters ask for no gradient; otherwise the game moves it too.
     encoder : nn.Module, optional
@@ -120,7 +120,7 @@ class GMMGAN(nn.Module):
         rng = as_generator(rng, self._device)
         return self.generate(self.prior.sample(n_samples, rng=rng, component=component))
 
-    def draw(self, text, n=16, rng=None):
+    def draw(self, text, n=16, rng=None, temperature=1.0):
         """Draw scenes that a text asks for (eq. joint-condition).
 
         Parameters
@@ -131,6 +131,9 @@ class GMMGAN(nn.Module):
             Number of pictures.
         rng : torch Generator, int or None
             Source of randomness.
+        temperature : float > 0
+            What the components' covariances are multiplied with. Below one pictures are more
+            typical of what was asked for, and less varied.
 
         Returns
         -------
@@ -149,8 +152,10 @@ class GMMGAN(nn.Module):
                 'load_gmm_gan("seasons"), or build the model with a JointPrior; sample draws '
                 "without words."
             )
-        rng = as_generator(rng, self._device)
-        z = self.prior.given(**parse(text)).sample(n, rng=rng)
+        root = as_positive(temperature, "temperature") ** 0.5
+        prior = self.prior.given(**parse(text))
+        drawn = prior.rsample(n, as_generator(rng, self._device))
+        z = torch.lerp(prior.means[drawn.labels], drawn.z, root)
         return as_images(self.generate(z)).astype(np.float32)
 
     def generate(self, z):
@@ -460,16 +465,13 @@ def load_gmm_gan(name="digits"):
         raise ValueError(f"name is {name!r}. Use one of: {', '.join(_SHAPES)}.")
     weights, shape = recorded.load_weights(f"gmm_gan_{name}"), _SHAPES[name]
     n_components, latent_dim = weights["prior.means"].shape
-    networks = make_networks(shape, latent_dim)  # all of it is overwritten
+    encoder, decoder, discriminator = make_networks(shape, latent_dim)  # to be overwritten
     prior = MixturePrior(n_components, latent_dim)
     if name == "seasons":
         prior = JointPrior(n_components, latent_dim, LEVELS | {"n_trees": range(MAX_TREES + 1)})
-    prior.requires_grad_(False)
-    return (
-        GMMGAN(networks.decoder, networks.discriminator, prior, networks.encoder)
-        .load(weights)
-        .eval()
-    )
+        discriminator = None  # it was told the words, and is left out
+    model = GMMGAN(decoder, discriminator, prior.requires_grad_(False), encoder)
+    return model.load(weights).eval()
 
 
 @torch.no_grad()

@@ -85,6 +85,8 @@ def fit_gmm_gan(
     n_steps, anchor = as_count(n_steps, "n_steps"), as_nonnegative(anchor, "anchor")
     batch_size = as_count(batch_size, "batch_size", at_least=2)
     ranks.require_shares(batch_size)
+    if model.discriminator is None:
+        raise ValueError("model has no discriminator. Give it one: model.discriminator = ...")
     device = choose_device(device)
     model.to(device)
     ranks.agree(model)

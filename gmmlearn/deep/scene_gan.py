@@ -1,17 +1,21 @@
 """Scenes from words: codes that can be read, their joint prior, a walk through a year."""
 
+import math
+
 import numpy as np
 import torch
 from torch import nn
 from torch.nn import functional
 
 from gmmlearn._validation import as_count, as_nonnegative, as_positive
-from gmmlearn.attributes import as_attributes
+from gmmlearn.attributes import as_attributes, one_hot
 from gmmlearn.conditional import JointMixture
 from gmmlearn.deep.autoencoder import require_pixels
+from gmmlearn.deep.gmm_gan import GMMGAN, fit_gmm_gan
 from gmmlearn.deep.joint_prior import JointPrior
 from gmmlearn.deep.pixels import as_images
 from gmmlearn.deep.prior import as_generator
+from gmmlearn.deep.steering import keep_component
 from gmmlearn.deep.training import seeded, train
 from gmmlearn.painter import ATTRIBUTES, LEVELS, RADIUS, circle
 from gmmlearn.scenes.labels import YEAR
@@ -111,6 +115,101 @@ def fit_reading_autoencoder(
         seed=seed,
         **loop,
     )
+
+
+class ToldDiscriminator(nn.Module):
+    """A discriminator that is told what a picture is said to show.
+
+    Its logit has a part for the picture and a part for each level that is said to be there: it can
+    call a fine picture of summer a bad picture of spring (mirza2014conditional).
+
+    Parameters
+    ----------
+    network : nn.Module
+        Pixels to 1 + L numbers, L levels of all attributes.
+    shape : (int, int, int)
+        Of a picture.
+    """
+
+    def __init__(self, network, shape):
+        super().__init__()
+        self.network, self.shape = network, tuple(shape)
+
+    def forward(self, told):
+        """Return the logits (B,) of flattened pictures and, behind them, shares of levels."""
+        n_pixels = math.prod(self.shape)
+        numbers = self.network(told[:, :n_pixels].unflatten(1, self.shape))
+        # Cut off, so that a penalty on slopes sees the picture alone.
+        said = told[:, n_pixels:].detach()
+        return numbers[:, 0] + (numbers[:, 1:] * said).sum(dim=1)
+
+
+class _Announcer(nn.Module):
+    """A generator that says, behind each flattened picture, what its component shows."""
+
+    def __init__(self, generator, prior):
+        super().__init__()
+        self.generator = generator
+        # A list, so that the prior's parameters are not among those that the game trains.
+        self._prior = [prior]
+
+    def forward(self, z):
+        prior = self._prior[0]
+        tables = torch.cat(list(prior.tables.values()), dim=1)
+        return torch.cat([self.generator(z).flatten(1), prior.responsibilities(z) @ tables], dim=1)
+
+
+def fit_told_gmm_gan(model, discriminator, pixels, attributes, n_steps, keep=0.4, **game):
+    """Let a generator with a joint prior play against a discriminator that knows the words.
+
+    Parameters
+    ----------
+    model : GMMGAN
+        With a `JointPrior` and an encoder; its generator is trained in place, its own discriminator
+        is not asked.
+    discriminator : ToldDiscriminator
+        Trained in place.
+    pixels : tensor (N, C, side, side)
+        Pictures in [-1, 1].
+    attributes : dict of str to int array (N,)
+        Number of the level of each picture, for the attributes of the prior, in its order.
+    n_steps : int >= 1
+        Turns.
+    keep : float >= 0
+        Strength of `steering.keep_component`.
+    **game
+        Arguments of `gmm_gan.fit_gmm_gan`.
+
+    Returns
+    -------
+    Trained
+
+    Raises
+    ------
+    ValueError
+        If the attributes are not those of the prior.
+
+    References
+    ----------
+    mirza2014conditional.
+    """
+    pixels = require_pixels(pixels, "pixels", at_least=2)
+    levels = model.prior.levels
+    if list(attributes) != list(levels):
+        raise ValueError(
+            f"attributes has {list(attributes)}, but the prior knows {list(levels)}. Name these, "
+            "in this order."
+        )
+    said = one_hot(as_attributes(attributes, len(pixels)), levels, len(pixels))
+    told = torch.cat([pixels.flatten(1), torch.as_tensor(said, dtype=pixels.dtype)], dim=1)
+    kept, n_pixels = keep_component(model.encoder, model.prior, keep), pixels[0].numel()
+
+    def term(z, labels, fake):
+        return kept(z, labels, fake[:, :n_pixels].unflatten(1, pixels.shape[1:]))
+
+    teller = _Announcer(model.generator, model.prior)
+    players = GMMGAN(teller, discriminator, model.prior)
+    return fit_gmm_gan(players, told, n_steps, terms=[term] if keep else [], **game)
 
 
 def fit_joint_prior(codes, labels, n_components=64, reg_share=0.01, seed=0, **settings):

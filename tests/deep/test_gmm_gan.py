@@ -345,6 +345,10 @@ REFUSED = {
         lambda m, x: GMMGAN(m.generator, MLP((1, 4, 4), 1), m.prior),
         "discriminator cannot take .*: the generator's samples have shape",
     ),
+    "no discriminator": (
+        lambda m, x: fit_gmm_gan(GMMGAN(m.generator, None, m.prior), x, 1),
+        "model has no discriminator",
+    ),
     "no encoder": (
         lambda m, x: GMMGAN(m.generator, m.discriminator, m.prior).encode(x),
         "encoder is None",

@@ -1,19 +1,24 @@
 """Scenes from words: readable codes, a joint prior of them, a game that improves, a year."""
 
 import itertools
+from time import process_time
 
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import LogisticRegression
 
+from gmmlearn import recorded
+from gmmlearn.attributes import one_hot
 from gmmlearn.deep.autoencoder import Autoencoder, fit_autoencoder, to_codes
 from gmmlearn.deep.features import load_judge
 from gmmlearn.deep.gmm_gan import GMMGAN, fit_gmm_gan, load_gmm_gan, make_gmm_gan, make_networks
 from gmmlearn.deep.pixels import as_images, as_pixels
 from gmmlearn.deep.scene_gan import (
+    ToldDiscriminator,
     fit_joint_prior,
     fit_reading_autoencoder,
+    fit_told_gmm_gan,
     shortest_ring,
     walk_through_year,
 )
@@ -110,6 +115,45 @@ def test_a_short_game_of_convolutions_comes_nearer_to_the_data(model, pixels, sc
     assert distance() < 0.9 * before
 
 
+def told_of(pixels, attributes, prior):
+    said = one_hot(attributes, prior.levels, len(pixels))
+    return torch.cat([pixels.flatten(1), torch.tensor(said, dtype=torch.float32)], dim=1)
+
+
+def test_a_told_discriminator_adds_what_it_knows_of_the_levels(pixels, attributes, prior):
+    network = make_networks((3, 32, 32), 1 + 17, 8).encoder
+    told = told_of(pixels[:5], {k: v[:5] for k, v in attributes.items()}, prior)
+    numbers, places = network(pixels[:5]), np.cumsum([1, 4, 4, 4])
+    levels = np.stack(list(attributes.values()), axis=1)[:5]
+    expected = [row[0] + row[places + own].sum() for row, own in zip(numbers, levels, strict=True)]
+    judge = ToldDiscriminator(network, (3, 32, 32))
+    torch.testing.assert_close(judge(told), torch.stack(expected))
+    told.requires_grad_(True)
+    judge(told).sum().backward()
+    assert not told.grad[:, 3072:].any()
+    assert told.grad[:, :3072].any()
+
+
+def test_in_a_told_game_the_discriminator_learns_what_belongs_together(model, pixels, attributes):
+    judge = ToldDiscriminator(make_networks((3, 32, 32), 1 + 17, 16).encoder, (3, 32, 32))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    settings = {"batch_size": 32, "learning_rates": (2e-4, 2e-3), "average": 0.9}
+    fit_told_gmm_gan(model, judge, pixels, attributes, 80, device="cpu", **settings)
+    wrong = attributes | {"time": (attributes["time"] + 1) % 4}
+    with torch.no_grad():
+        logits = [judge(told_of(pixels, said, model.prior)).mean() for said in (attributes, wrong)]
+    assert logits[0] > logits[1] + 0.1
+    changed = {k for k, value in model.state_dict().items() if not torch.equal(before[k], value)}
+    assert {name.split(".")[0] for name in changed} == {"generator"}
+
+
+def test_a_told_game_needs_the_attributes_of_the_prior(model, pixels, attributes):
+    judge = ToldDiscriminator(make_networks((3, 32, 32), 1 + 17, 8).encoder, (3, 32, 32))
+    some = {"season": attributes["season"]}
+    with pytest.raises(ValueError, match=r"attributes has \['season'\], but the prior knows"):
+        fit_told_gmm_gan(model, judge, pixels, some, 1)
+
+
 def test_one_call_makes_convolutions_for_larger_pictures(pixels):
     made = make_gmm_gan(
         pixels[:120],
@@ -139,6 +183,20 @@ def test_words_condition_and_the_generator_draws(model):
     assert not np.array_equal(drawn, model.draw("winter night", 6, rng=5))
 
 
+def test_a_temperature_shrinks_the_components_about_their_means(model):
+    """The latent points themselves: a quarter of the covariance is half the way to the mean."""
+    latent = GMMGAN(torch.nn.Linear(DIM, 3), torch.nn.Linear(3, 1), model.prior)
+    found = {}
+    for temperature in (1.0, 0.25):
+        latent.generate = lambda z, t=temperature: found.setdefault(t, z)[:, :3, None, None]
+        latent.draw("spring", 50, rng=1, temperature=temperature)
+    prior = model.prior.given(season="spring")
+    means = prior.means[prior.rsample(50, rng=torch.Generator().manual_seed(1)).labels]
+    torch.testing.assert_close(found[0.25] - means, 0.5 * (found[1.0] - means))
+    with pytest.raises(ValueError, match="temperature must be"):
+        model.draw("spring", 1, temperature=0.0)
+
+
 def test_saved_weights_draw_the_same(model, tmp_path):
     model.save(tmp_path / "scenes.safetensors")
     weights = model.prior.weights.clone()
@@ -151,6 +209,20 @@ def test_saved_weights_draw_the_same(model, tmp_path):
     text = "two trees in april"
     np.testing.assert_array_equal(again.draw(text, 3, rng=0), model.draw(text, 3, rng=0))
     assert torch.equal(weights, model.prior.weights)
+
+
+def test_the_recorded_model_is_as_good_as_its_card_says():
+    began = process_time()
+    model, card = load_gmm_gan("seasons"), recorded.load("gmm_gan_seasons")["card"]
+    assert process_time() - began < 1.0
+    drawn, wanted = [], np.repeat(np.arange(4), 60)
+    for season, phrase in enumerate(("winter", "spring", "summer", "autumn")):
+        drawn.append(model.draw(phrase, 60, rng=season))
+    seen = load_judge("scenes").predict(np.concatenate(drawn))
+    assert (seen["season"] == wanted).mean() == pytest.approx(card["asked"]["season"], abs=0.06)
+    assert model.encode(as_pixels(drawn[0][:2])).shape == (2, model.prior.latent_dim)
+    assert not model.training
+    assert card["n_bytes"] <= 3_000_000
 
 
 def test_what_cannot_be_drawn_is_refused(model):
