@@ -622,7 +622,7 @@ def conclude():
         **origin(__file__, "torch", "scikit-learn"),
         "seeds": list(SEEDS),
         "seconds": round(sum(run["looks"][-1]["cpu_seconds"] for run in runs), 1),
-        "seconds_are": "of the processor, measuring left out; other work shared the machine",
+        "seconds_are": "of the processor, measuring left out; what cells share counts in each",
         "data": {"train": N_TRAIN, "test": N_TEST, "samples": N_FAKE, "painter": N_PAINTER},
         "settings": {
             "latent_dim": DIM, "batch_size": BATCH, "code_steps": CODE_STEPS, "rates": RATES,
