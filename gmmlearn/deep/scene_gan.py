@@ -136,7 +136,17 @@ class ToldDiscriminator(nn.Module):
         self.network, self.shape = network, tuple(shape)
 
     def forward(self, told):
-        """Return the logits (B,) of flattened pictures and, behind them, shares of levels."""
+        """Return logits.
+
+        Parameters
+        ----------
+        told : tensor (B, C side side + L)
+            Flattened pictures and, behind them, the share of each level that is said to be there.
+
+        Returns
+        -------
+        tensor (B,)
+        """
         n_pixels = math.prod(self.shape)
         numbers = self.network(told[:, :n_pixels].unflatten(1, self.shape))
         # Cut off, so that a penalty on slopes sees the picture alone.
