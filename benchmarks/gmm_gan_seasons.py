@@ -7,8 +7,8 @@ the discriminator, 36 numbers a code; batches of 32 in the game. Three parts:
 factorial
     Prior N(0, I), one Gaussian or 64 components, fitted to the codes of an autoencoder that saw no
     labels and whose codes have unit variance; start random or decoder. The corners "normal random"
-    and "mixture decoder" take 800 steps, the other four cells 400; "normal random" goes on to 2,600,
-    which takes the seconds of "mixture decoder" with its autoencoder.
+    and "mixture decoder" take 800 steps, the other four cells 400; "normal random" goes on to
+    2,600, which takes the seconds of "mixture decoder" with its autoencoder.
 words
     Codes from which the attributes can be read, chapter 9's joint mixture of them (260 components),
     decoder start, a loss of the generator where the encoder does not find a picture's component in
@@ -94,7 +94,7 @@ SHAPE, DIM, BATCH = (3, 32, 32), 36, 32
 N_TRAIN, N_TEST, N_FAKE, N_PAINTER = 20_000, 4_000, 2_000, 6_000
 SEEDS = (0, 1, 2)
 CODE_STEPS, SHORT, LONG, FAIR = 2000, 400, 800, 2600
-"""Steps; the plain GAN goes on until it has had the seconds that the others have with their codes."""
+"""Steps; in FAIR steps the plain GAN has had the seconds that others have with their codes."""
 N_DRAWS, N_SENTENCES = 60, 480
 N_LEVELS = 4 + 4 + 4 + 5
 RATES = {"random": (4e-4, 8e-4), "decoder": (1e-4, 1e-3), "words": (1e-3, 2e-3)}
