@@ -164,6 +164,7 @@ class _Announcer(nn.Module):
         self._prior = [prior]
 
     def forward(self, z):
+        """Return flattened pictures of latent points z (B, d), and shares of levels, joined."""
         prior = self._prior[0]
         tables = torch.cat(list(prior.tables.values()), dim=1)
         return torch.cat([self.generator(z).flatten(1), prior.responsibilities(z) @ tables], dim=1)
