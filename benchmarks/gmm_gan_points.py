@@ -263,7 +263,8 @@ def line_of(cells, n_components=None):
     row["cpu_seconds"] = float(np.mean([cell["cpu_seconds"] for cell in cells]))
     row |= over_seeds([ends(cell) for cell in cells])
     if "steps" in cells[0]:
-        row["start"] = {k: float(np.mean([cell[k][0] for cell in cells])) for k in MEASURES}
+        starts = over_seeds([{key: cell[key][0] for key in MEASURES} for cell in cells])
+        row["start"] = {key: found["mean"] for key, found in starts.items()}
     return row
 
 
