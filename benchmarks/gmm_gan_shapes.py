@@ -9,8 +9,9 @@ Pinwheel, crescents and rings of rings: `N_TRAIN` points to fit, others to measu
     refined held out    `Refiner` on the second
 
 The networks of all games are of one size, see as many points, and begin with the same
-discriminator, whose input are Fourier features of the points. Rates were chosen on validation data
-(`TRIALS`), each model's own; then all seeds were measured once.
+discriminator, whose input are Fourier features of the points. Plans were chosen on validation data
+(`TRIALS`), each model's own; then each seed was measured once. What time allowed is recorded:
+pinwheel and crescents in five seeds, rings in two; "refined held out" stands in `TRIALS` alone.
 
     python benchmarks/gmm_gan_shapes.py run     # what is missing, for --minutes; call it again
     python benchmarks/gmm_gan_shapes.py record  # prints, writes gmmlearn/recorded/gmm_gan_shapes
