@@ -308,7 +308,9 @@ def main():
     until, group = perf_counter() + 60 * arguments.minutes, "factorial"
     if arguments.what == "trials":
         group = "tuning"
-    kept().work(one, group, LOOKS[-1], until)
+    for name in [name for name in cells() if name.startswith(group)]:
+        for stop_at in LOOKS[1:]:  # look by look: a turn may end between two
+            kept().work(one, name, stop_at, until)
 
 
 if __name__ == "__main__":
