@@ -116,11 +116,11 @@ def means(rows):
 
 
 def interval(values):
-    """Return mean and 95 % interval (Student's t) over seeds."""
+    """Return mean and 95 % interval (Student's t) over seeds; of one seed there is no interval."""
     values = np.asarray(values, dtype=float)
-    half = np.nan
-    if len(values) > 1:
-        half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    if len(values) < 2:
+        return [float(f"{values.mean():.4g}"), None, None]
+    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
     return [float(f"{v:.4g}") for v in (values.mean(), values.mean() - half, values.mean() + half)]
 
 
