@@ -11,6 +11,9 @@ GMMLEARN_DATA names the folder of the digits.
     python benchmarks/gmm_gan_mnist.py all     # the same for the measurement
     python benchmarks/gmm_gan_mnist.py record  # prints, writes gmmlearn/recorded/gmm_gan_mnist.json
 
+The record has whole cells only. At present these are plain GAN and mixture decoder of seed 0; the
+others wait for their minutes: one seed has no interval.
+
 Keys of "summary" are those of `gmm_gan.py`: "means", "differences" (mixture decoder minus plain),
 "speed", "seconds", "alone", "game"; "steering" is of the last step, triples over seeds. "judge" has
 the classifier's accuracy on the held-out digits. The pictures of seed 0 are bytes 0..255 in
