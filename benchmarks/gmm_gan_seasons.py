@@ -583,7 +583,7 @@ def differences(found):
         seeds = sorted(set(a) & set(b))
         if seeds:
             keys = ("frechet", "kernel", "precision", "recall", "edges", "season_gap")
-            told[str(step)] = {
+            told[f"{step} - {other}"] = {
                 key: interval([a[s][key] - b[s][key] for s in seeds]) for key in keys
             }
     return told
