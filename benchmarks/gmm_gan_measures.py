@@ -5,7 +5,6 @@ import json
 from time import perf_counter
 
 import numpy as np
-from scipy import stats
 
 from gmmlearn import metrics
 
@@ -117,11 +116,9 @@ def means(rows):
 
 def interval(values):
     """Return mean and 95 % interval (Student's t) over seeds; of one seed there is no interval."""
-    values = np.asarray(values, dtype=float)
     if len(values) < 2:
-        return [float(f"{values.mean():.4g}"), None, None]
-    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return [float(f"{v:.4g}") for v in (values.mean(), values.mean() - half, values.mean() + half)]
+        return [float(f"{values[0]:.4g}"), None, None]
+    return [float(f"{v:.4g}") for v in metrics.mean_interval(values)]
 
 
 def at(result, step, measure):

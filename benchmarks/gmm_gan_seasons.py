@@ -55,9 +55,9 @@ from time import perf_counter, process_time
 
 import numpy as np
 import torch
+from gmm_gan_measures import interval
 from provenance import RECORDED, ROOT, origin, rounded, write_record
 from safetensors.torch import load_file, save
-from scipy import stats
 from sklearn.exceptions import ConvergenceWarning
 
 from gmmlearn import metrics
@@ -526,14 +526,6 @@ def results():
                 row["season_gap"] = season_gap(row["shares"])
             found.setdefault(cell, {})[int(seed)] = result
     return found
-
-
-def interval(values):
-    """Return mean and 95 % interval (Student's t) over seeds."""
-    values, half = np.asarray(values, dtype=float), np.nan
-    if len(values) > 1:
-        half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return [float(f"{v:.4g}") for v in (values.mean(), values.mean() - half, values.mean() + half)]
 
 
 def rows_at(runs, step, what):

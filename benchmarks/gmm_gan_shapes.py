@@ -54,7 +54,6 @@ import numpy as np
 import torch
 from provenance import RECORDED, ROOT, commit, origin, rounded, write_record
 from safetensors.numpy import load_file, save
-from scipy import stats
 from scipy.spatial import KDTree
 from torch import nn
 
@@ -299,9 +298,9 @@ def cells(only=DRAW):
 
 def interval(values):
     """Return mean and 95 % interval (Student's t) over seeds."""
-    values = np.asarray(values, dtype=float)
-    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
-    return [values.mean(), values.mean() - half, values.mean() + half]
+    if len(values) < 2:
+        return [float(values[0]), np.nan, np.nan]
+    return list(metrics.mean_interval(values))
 
 
 def compared(ours, theirs):
