@@ -29,6 +29,7 @@ import argparse
 from functools import cache
 from time import perf_counter, process_time
 
+import gmm_gan
 import numpy as np
 import torch
 from gmm_gan import compared, gained, heat, seconds, speed
@@ -57,25 +58,11 @@ JUDGE_EPOCHS, JUDGE_NOISE = 6, 8.0
 SEEDS, TRIAL_SEED = (0, 1, 2), 100
 HEATS = (1.0, 1.2, 1.35, 1.6, 2.0)
 """Covariances of the mixture without a game are multiplied with these."""
-BASE = {
-    "prior": "mixture",
-    "start": "decoder",
-    "variant": "fixed",
-    "strength": 0.1,
+BASE = gmm_gan.BASE | {
     "n_components": 40,
-    "reg_share": 0.01,
-    "covariance": {},
-    "latent_dim": 16,
-    "code_steps": 2000,
-    "code_penalty": 0.05,
     "rates": {"random": [2e-3, 2e-3], "decoder": [3e-4, 1e-3]},
-    "betas": [0.5, 0.99],
-    "r1": 1.0,
-    "packing": 1,
     "batch_size": 64,
-    "average": 0.998,
     "looks": list(LOOKS),
-    "part": "test",
 }
 PLAIN = {"prior": "normal", "start": "random"}
 TRIALS = {
